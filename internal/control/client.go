@@ -1,0 +1,207 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"crow/internal/release"
+)
+
+// ErrUnreachable marks a call that got no answer of the control API: nothing
+// listens there, the connection broke, or something else answered.
+var ErrUnreachable = errors.New("seeder unreachable")
+
+// callTimeout bounds a call that is answered at once; long polls add what they
+// wait for.
+const callTimeout = 20 * time.Second
+
+// Client calls the control API of one seeder.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// NewClient returns a client of the seeder at base, a URL such as
+// http://10.0.0.5:7400.
+func NewClient(base string, c *http.Client) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%w seeder URL %q: want http://HOST:PORT", release.ErrInvalid, base)
+	}
+	return &Client{base: strings.TrimSuffix(base, "/"), http: c}, nil
+}
+
+// URL is the seeder's URL, as the client was given it.
+func (c *Client) URL() string { return c.base }
+
+// Upload streams an artifact to the seeder and returns what the seeder found
+// it to be.
+func (c *Client) Upload(ctx context.Context, artifact io.Reader) (Blob, error) {
+	var b Blob
+	res, err := c.send(ctx, http.MethodPost, PathBlobs, io.NopCloser(artifact), "application/octet-stream")
+	if err != nil {
+		return b, err
+	}
+	return b, decode(res, &b)
+}
+
+// CreateRelease makes a release of an uploaded artifact.
+func (c *Client) CreateRelease(ctx context.Context, req CreateRelease) (Release, error) {
+	var r Release
+	return r, c.call(ctx, http.MethodPost, PathReleases, req, &r)
+}
+
+// Releases lists the catalog, newest first; of one app, or with an empty name
+// of all.
+func (c *Client) Releases(ctx context.Context, app string) ([]Release, error) {
+	var r []Release
+	return r, c.call(ctx, http.MethodGet, PathReleases+"?"+url.Values{"app": {app}}.Encode(), nil, &r)
+}
+
+// CreateDeploy orders a release to the hosts that the selector matches.
+func (c *Client) CreateDeploy(ctx context.Context, req CreateDeploy) (DeployStatus, error) {
+	var s DeployStatus
+	return s, c.call(ctx, http.MethodPost, PathDeploys, req, &s)
+}
+
+// Status returns a deploy by its id, or an app's newest. With wait it returns
+// once the deploy's revision is above after, or the time has passed.
+func (c *Client) Status(ctx context.Context, idOrApp string, after uint64, wait time.Duration) (DeployStatus, error) {
+	var s DeployStatus
+	q := pollQuery(after, wait)
+	path := strings.Replace(PathDeploy, "{id}", url.PathEscape(idOrApp), 1)
+	return s, c.poll(ctx, path+"?"+q.Encode(), wait, &s)
+}
+
+// Hosts lists the fleet by name; with targets, what one of them matches.
+func (c *Client) Hosts(ctx context.Context, targets []release.Expr) ([]Host, error) {
+	q := url.Values{}
+	for _, t := range targets {
+		q.Add("target", string(t))
+	}
+	var h []Host
+	return h, c.call(ctx, http.MethodGet, PathHosts+"?"+q.Encode(), nil, &h)
+}
+
+// Hello makes a host known to the seeder.
+func (c *Client) Hello(ctx context.Context, host string, hello Hello) (Welcome, error) {
+	var w Welcome
+	path := strings.Replace(PathHost, "{name}", url.PathEscape(host), 1)
+	return w, c.call(ctx, http.MethodPut, path, hello, &w)
+}
+
+// Orders returns a host's orders once they differ from those of the given
+// epoch and revision, or after wait.
+func (c *Client) Orders(ctx context.Context, host, epoch string, after uint64, wait time.Duration) (Orders, error) {
+	var o Orders
+	q := pollQuery(after, wait)
+	q.Set("host", host)
+	q.Set("epoch", epoch)
+	return o, c.poll(ctx, PathOrders+"?"+q.Encode(), wait, &o)
+}
+
+// Report tells the seeder where a host stands.
+func (c *Client) Report(ctx context.Context, r Report) (Receipt, error) {
+	var answer Receipt
+	return answer, c.call(ctx, http.MethodPost, PathReports, r, &answer)
+}
+
+// Torrent returns the bencoded torrent of an artifact.
+func (c *Client) Torrent(ctx context.Context, artifact release.Digest) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := c.send(ctx, http.MethodGet, strings.Replace(PathTorrents, "{digest}", artifact.String(), 1), nil, "")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, MaxTorrentLen+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case len(b) > MaxTorrentLen:
+		return nil, fmt.Errorf("torrent of %s: over %d bytes", artifact, MaxTorrentLen)
+	}
+	return b, nil
+}
+
+func pollQuery(after uint64, wait time.Duration) url.Values {
+	return url.Values{"after": {strconv.FormatUint(after, 10)}, "wait": {wait.String()}}
+}
+
+func (c *Client) poll(ctx context.Context, path string, wait time.Duration, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, wait+callTimeout)
+	defer cancel()
+	res, err := c.send(ctx, http.MethodGet, path, nil, "")
+	if err != nil {
+		return err
+	}
+	return decode(res, answer)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, req, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var body io.Reader
+	if req != nil {
+		b, err := json.Marshal(req)
+		if err != nil {
+			return fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	res, err := c.send(ctx, method, path, body, "application/json")
+	if err != nil {
+		return err
+	}
+	return decode(res, answer)
+}
+
+// send returns an answer of status 2xx with its body open, or the error that
+// the seeder gave instead.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader, contentType string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("call seeder: %w", err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if res.StatusCode/100 == 2 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	return nil, decodeError(res)
+}
+
+func decode(res *http.Response, answer any) error {
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+		return fmt.Errorf("%w: read answer of %s: %w", ErrUnreachable, res.Request.URL.Path, err)
+	}
+	return nil
+}
+
+func decodeError(res *http.Response) error {
+	var answer struct {
+		Error *Error `json:"error"`
+	}
+	err := json.NewDecoder(io.LimitReader(res.Body, MaxBodyLen)).Decode(&answer)
+	if err != nil || answer.Error == nil || answer.Error.Code == "" {
+		return fmt.Errorf("%w: %s answered %s, not as a seeder does", ErrUnreachable, res.Request.URL.Host, res.Status)
+	}
+	return answer.Error
+}

@@ -1,0 +1,201 @@
+// Package control is what the seeder, its peers and the command line say to
+// each other: the control API's paths, requests, answers and errors, and the
+// client that speaks them.
+//
+// It owns the words and the client. The seeder owns the server.
+package control
+
+import (
+	"time"
+
+	"crow/internal/release"
+)
+
+// Paths of the control API below the seeder's URL. A {part} is replaced.
+const (
+	PathBlobs    = "/v1/blobs"             // POST: upload an artifact; answers Blob
+	PathReleases = "/v1/releases"          // POST CreateRelease, GET [?app=]; answer Release, []Release
+	PathTorrents = "/v1/torrents/{digest}" // GET: the torrent of an artifact's SHA-256, bencoded
+	PathDeploys  = "/v1/deploys"           // POST CreateDeploy; answers DeployStatus
+	PathDeploy   = "/v1/deploys/{id}"      // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
+	PathHosts    = "/v1/hosts"             // GET [?target=EXPR...]; answers []Host
+	PathHost     = "/v1/hosts/{name}"      // PUT Hello; answers Welcome
+	PathOrders   = "/v1/orders"            // GET ?host=NAME&after=REV&epoch=E&wait=D; answers Orders
+	PathReports  = "/v1/reports"           // POST Report; answers Receipt
+	PathOrigin   = "/blobs/{digest}"       // GET with ranges: the artifact of that SHA-256
+)
+
+// Limits of what either side reads, in bytes unless it says otherwise.
+const (
+	MaxBodyLen    = 4 << 20          // any JSON document
+	MaxTorrentLen = 16 << 20         // a torrent: 131,072 pieces of 32 bytes, and room
+	MaxTailLen    = 8 << 10          // of a hook's output in a report
+	MaxReasonLen  = 1 << 10          // of a failure's reason
+	MaxWait       = 60 * time.Second // the longest a call is held open
+	MaxLabels     = 32               // labels of one host
+	MaxApps       = 256              // apps of one host
+)
+
+// Blob is what the seeder found an uploaded artifact to be.
+type Blob struct {
+	SHA256      release.Digest `json:"sha256"`
+	Size        int64          `json:"size"` // bytes
+	Format      release.Format `json:"format"`
+	InfoHash    release.Digest `json:"infohash"`
+	PieceLength int64          `json:"piece_length"` // bytes
+}
+
+// CreateRelease asks for a release of an artifact that was uploaded. The
+// digests are the caller's own; the seeder refuses what its copy contradicts.
+type CreateRelease struct {
+	App     string `json:"app"`
+	Version string `json:"version"`
+	Blob    Blob   `json:"blob"`
+}
+
+// Release is one release in the catalog.
+type Release struct {
+	release.Manifest
+	Existed bool `json:"existed,omitempty"` // the call found it there, with the same content
+}
+
+// CreateDeploy asks for a deploy. Without targets it takes those of the app's
+// last deploy.
+type CreateDeploy struct {
+	release.Ref
+	release.Selector
+}
+
+// Artifact is a release's content, as status documents name it.
+type Artifact struct {
+	SHA256 release.Digest `json:"sha256"`
+	Bytes  int64          `json:"bytes"`
+}
+
+// StatusSchema is the version of DeployStatus.
+const StatusSchema = 1
+
+// DeployStatus is a deploy as scripts read it: the contract of crow status
+// --output json. Fields are only ever added.
+type DeployStatus struct {
+	Schema          int                 `json:"schema"`
+	Deploy          string              `json:"deploy"`
+	App             string              `json:"app"`
+	Version         string              `json:"version"`
+	Phase           release.DeployPhase `json:"phase"`
+	Reason          string              `json:"reason"` // why it ended or waits, for people; may be empty
+	Artifact        Artifact            `json:"artifact"`
+	Target          release.Selector    `json:"target"`
+	Started         time.Time           `json:"started"`
+	Finished        *time.Time          `json:"finished"` // null while it runs
+	Hosts           []HostStatus        `json:"hosts"`
+	SeederBytesSent int64               `json:"seeder_bytes_sent"` // over the swarm, protocol overhead not counted
+	Revision        uint64              `json:"revision"`          // grows with each change; for GET ?after=
+}
+
+// HostStatus is one host in a deploy.
+type HostStatus struct {
+	Name         string        `json:"name"`
+	Zone         string        `json:"zone"`
+	Phase        release.Phase `json:"phase"`
+	Reason       string        `json:"reason"` // of a failure or an oddity; may be empty
+	Bytes        release.Bytes `json:"bytes"`
+	FetchSeconds float64       `json:"fetch_seconds"`
+	StageSeconds float64       `json:"stage_seconds"`
+	Hook         *HookResult   `json:"hook"` // null until the hook has run, and where there is none
+	Unchanged    bool          `json:"unchanged"`
+	Late         bool          `json:"late"` // joined after the deploy began: not counted
+}
+
+// HookResult is how a deploy hook ended.
+type HookResult struct {
+	Exit    int     `json:"exit"` // -1 when a signal ended it
+	Seconds float64 `json:"seconds"`
+	Tail    string  `json:"tail"` // the last MaxTailLen bytes of its output
+}
+
+// Hello is a host's word on itself, sent when it starts and whenever the
+// seeder does not know it.
+type Hello struct {
+	Boot      string         `json:"boot"`       // random, new with each start of the agent
+	Address   string         `json:"address"`    // IP that neighbours reach it at
+	SwarmPort uint16         `json:"swarm_port"` // TCP
+	Labels    release.Labels `json:"labels"`
+	Apps      []string       `json:"apps"` // that its config names; "*" is any
+	Crow      string         `json:"crow"` // its crow's version
+}
+
+// Welcome answers a Hello.
+type Welcome struct {
+	Epoch string `json:"epoch"` // of the seeder, new with each of its starts
+}
+
+// Host is one host of the fleet as the seeder knows it.
+type Host struct {
+	Name     string            `json:"name"`
+	Address  string            `json:"address"`
+	State    HostState         `json:"state"`
+	Labels   release.Labels    `json:"labels"`
+	Apps     []string          `json:"apps"`
+	Running  map[string]string `json:"running"`   // app to live version, as last reported
+	LastSeen time.Time         `json:"last_seen"` // by the control API
+	Crow     string            `json:"crow"`
+}
+
+// Goal is how far a host takes a release.
+type Goal string
+
+// The goals. GoalFetch ends with the release staged.
+const (
+	GoalFetch    Goal = "fetch"
+	GoalActivate Goal = "activate"
+)
+
+// Order is what a host should have of one app. It is desired state: the same
+// order twice changes nothing.
+type Order struct {
+	Deploy   string           `json:"deploy"`
+	Manifest release.Manifest `json:"manifest"`
+	Goal     Goal             `json:"goal"`
+}
+
+// Orders are all of a host's orders, at most one for each app.
+type Orders struct {
+	Epoch    string   `json:"epoch"`
+	Revision uint64   `json:"revision"` // for the next GET ?after=; counts within an epoch
+	Orders   []Order  `json:"orders"`
+	Trackers []string `json:"trackers"` // announce URLs
+}
+
+// Report is all that a host has to say: its live versions and where it stands
+// with each of its orders. The newest report replaces all earlier ones; Boot
+// and Seq tell which that is.
+type Report struct {
+	Host    string            `json:"host"`
+	Boot    string            `json:"boot"`
+	Seq     uint64            `json:"seq"`
+	Running map[string]string `json:"running"` // app to live version
+	Jobs    []JobReport       `json:"jobs"`
+}
+
+// JobReport is where a host stands with one order.
+type JobReport struct {
+	Deploy       string        `json:"deploy"`
+	App          string        `json:"app"`
+	Version      string        `json:"version"`
+	Phase        release.Phase `json:"phase"`
+	Reason       string        `json:"reason,omitempty"`
+	Bytes        release.Bytes `json:"bytes"`
+	FetchSeconds float64       `json:"fetch_seconds"`
+	StageSeconds float64       `json:"stage_seconds"`
+	Hook         *HookResult   `json:"hook,omitempty"`
+	Unchanged    bool          `json:"unchanged,omitempty"` // the host had it live already and did nothing
+}
+
+// Receipt answers a report.
+type Receipt struct {
+	Epoch string `json:"epoch"`
+	// NextMillis is how long to wait before the next report of mere progress,
+	// in milliseconds; a change of phase is reported at once.
+	NextMillis int64 `json:"next_millis"`
+}
