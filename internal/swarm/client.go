@@ -1,0 +1,116 @@
+package swarm
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"log/slog"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/anacrolix/torrent"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/time/rate"
+
+	"crow/internal/release"
+)
+
+// Sizes of requests, in bytes. Larger requests cost less CPU and keep slow
+// starters in the race (DESIGN.md); other clients refuse them.
+const (
+	requestSize         = 128 << 10
+	requestSizeStandard = 16 << 10
+)
+
+// Connections for each torrent: enough neighbours that pieces find short ways,
+// few enough that their Have messages cost little; fewer for the seeder, whose
+// link is shared by those that it talks to.
+const (
+	maxPeerConns   = 30
+	maxSeederConns = 16
+)
+
+// stealGrace is how long a request belongs to the neighbour that it was sent
+// to. It must exceed the time that a request may take on the slowest link, or
+// blocks arrive twice.
+const stealGrace = 5 * time.Second
+
+// maxRequestBuffer is how much of what one neighbour has asked for is read
+// ahead of the socket, in bytes.
+const maxRequestBuffer = 1 << 20
+
+// Peer IDs (BEP 20) begin with these, by role. crow's own statistics read them;
+// nothing is trusted because of them.
+const (
+	seederPrefix = "-CRS01-"
+	peerPrefix   = "-CRP01-"
+)
+
+// newPeerID names a node: its role, a hash of its address, by which neighbours
+// see that they are connected already, and a random rest, new with each start.
+func newPeerID(role Role, addr netip.AddrPort) string {
+	prefix := peerPrefix
+	if role == RoleSeeder {
+		prefix = seederPrefix
+	}
+	var random [20]byte
+	rand.Read(random[:]) // never fails, since Go 1.24
+	id := append([]byte(prefix), addressKey(addr)...)
+	return string(append(id, random[:20-len(id)]...))
+}
+
+// addressKeyLen is the length of an address's hash in a peer ID, in bytes.
+const addressKeyLen = 8
+
+func addressKey(addr netip.AddrPort) string {
+	sum := sha256.Sum256([]byte(addr.String()))
+	return string(sum[:addressKeyLen])
+}
+
+func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
+	c := torrent.NewDefaultClientConfig()
+	c.PeerID = newPeerID(cfg.Role, addr)
+	c.Bep20 = c.PeerID[:len(peerPrefix)]
+	c.ExtendedHandshakeClientVersion = "crow"
+	c.Slogger = slog.New(zapslog.NewHandler(cfg.Log.WithOptions(zap.IncreaseLevel(zapcore.WarnLevel)).Core()))
+
+	// The listener and the dialer are crow's own: see conn.go.
+	c.DisableTCP, c.DisableUTP = true, true
+	c.DialForPeerConns = false
+	// Who is in the swarm is said by crow's trackers alone.
+	c.NoDHT, c.DisablePEX, c.DisableTrackers = true, true, true
+	c.NoDefaultPortForwarding, c.DisableWebtorrent, c.DisableWebseeds = true, true, true
+	// Obfuscated headers cost CPU and authenticate nobody.
+	c.HeaderObfuscationPolicy = torrent.HeaderObfuscationPolicy{Preferred: false, RequirePreferred: true}
+
+	c.Seed = true // without it, uploads stop at 100 KiB more than was downloaded
+	c.DropDuplicatePeerIds = true
+	c.DialRateLimiter = rate.NewLimiter(rate.Inf, 1)
+	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)
+	c.HalfOpenConnsPerTorrent = maxPeerConns
+	c.StealRequestGrace = stealGrace
+	c.MaxAllocPeerRequestDataPerConn = maxRequestBuffer
+	if cfg.Upload > 0 {
+		c.UploadRateLimiter = newLimiter(cfg.Upload)
+	}
+	if cfg.Download > 0 {
+		c.DownloadRateLimiter = newLimiter(cfg.Download)
+	}
+	return torrent.NewClient(c)
+}
+
+func maxConns(role Role) int {
+	if role == RoleSeeder {
+		return maxSeederConns
+	}
+	return maxPeerConns
+}
+
+// newLimiter allows bursts of a tenth of a second, and of one request at least,
+// since a limiter never lets through more than its burst at once.
+func newLimiter(r release.Rate) *rate.Limiter {
+	burst := math.Max(float64(r)/10, maxRequestBuffer)
+	return rate.NewLimiter(rate.Limit(r), int(burst))
+}

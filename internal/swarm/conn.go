@@ -1,0 +1,240 @@
+package swarm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxAcceptPause is the longest wait after a failed accept.
+const maxAcceptPause = time.Second
+
+// listener accepts neighbours' connections for the torrent client.
+type listener struct {
+	net.Listener
+	swarm *Swarm
+}
+
+// Accept implements net.Listener. The client calls it in a loop, whatever it
+// returns, so an error, such as too many open files, is waited out here.
+func (l *listener) Accept() (net.Conn, error) {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, maxAcceptPause) {
+		c, err := l.Listener.Accept()
+		if err == nil {
+			return &conn{Conn: c, swarm: l.swarm}, nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		l.swarm.log.Warn("could not accept a neighbour", zap.Error(err))
+		select {
+		case <-time.After(pause):
+		case <-l.swarm.life.Done():
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// dialer opens connections for the torrent client.
+type dialer struct{ swarm *Swarm }
+
+// Dial implements the client's Dialer.
+func (d dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	c, err := d.swarm.cfg.Security.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, swarm: d.swarm}, nil
+}
+
+// DialerNetwork implements the client's Dialer.
+func (d dialer) DialerNetwork() string { return "tcp" }
+
+// conn is a connection to one neighbour under the torrent client. It follows
+// the frames in both directions to count payload by its source, and on a
+// seeder it is where super-seeding happens.
+type conn struct {
+	net.Conn
+	swarm *Swarm
+	peer  atomic.Pointer[neighbour] // set by the neighbour's handshake
+
+	in framer // used by the client's one reader alone
+
+	writing sync.Mutex // keeps frames whole; guards out and hidden
+	out     framer
+	hidden  bool // the seeder's own HaveAll has passed, as HaveNone
+
+	queue sync.Mutex // guards shown
+	shown []byte     // Have frames that wait for the end of a frame
+
+	closed atomic.Bool
+}
+
+// neighbour is who a connection leads to.
+type neighbour struct {
+	to     *transfer
+	key    string // address key, from its peer ID
+	seeder bool
+	guest  *guest // what it has and is shown; nil unless this node super-seeds
+	left   sync.Once
+}
+
+// leave takes the neighbour off the transfer's books, once.
+func (p *neighbour) leave() {
+	p.left.Do(func() {
+		p.to.countConn(p.key, -1)
+		if p.guest != nil {
+			p.to.show.leave(p.guest)
+		}
+	})
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.in.feed(b[:n], (*incoming)(c))
+	return n, err
+}
+
+// Write implements net.Conn. The client writes whole frames, several at a time.
+func (c *conn) Write(b []byte) (int, error) {
+	c.writing.Lock()
+	frames := b
+	if p := c.peer.Load(); !c.hidden && p != nil && p.guest != nil && c.out.atBoundary() {
+		if frames, c.hidden = hideHaves(b); c.hidden {
+			c.show(p.to.show.join(p.guest))
+		}
+	}
+	_, err := c.Conn.Write(frames)
+	c.out.feed(frames, (*outgoing)(c))
+	c.writing.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return len(b), c.flushShown()
+}
+
+// show queues Have frames of pieces, to be sent by flushShown.
+func (c *conn) show(pieces []int) {
+	c.queue.Lock()
+	defer c.queue.Unlock()
+	for _, p := range pieces {
+		c.shown = appendHave(c.shown, p)
+	}
+}
+
+// flushShown sends what show queued, unless a writer is at work, which then
+// does it when it is done. It never waits for one: the reader calls it.
+func (c *conn) flushShown() error {
+	for c.hasShown() && c.writing.TryLock() {
+		err := c.writeShown()
+		c.writing.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conn) hasShown() bool {
+	c.queue.Lock()
+	defer c.queue.Unlock()
+	return len(c.shown) > 0
+}
+
+// writeShown needs c.writing. Between two writes of the client the stream is at
+// a boundary, but for one that failed midway, after which the connection ends.
+func (c *conn) writeShown() error {
+	c.queue.Lock()
+	frames := c.shown
+	c.shown = nil
+	c.queue.Unlock()
+	if !c.out.atBoundary() {
+		return nil
+	}
+	_, err := c.Conn.Write(frames)
+	return err
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.closed.Store(true)
+	if p := c.peer.Load(); p != nil {
+		p.leave()
+	}
+	return c.Conn.Close()
+}
+
+// incoming is told what the neighbour sends.
+type incoming conn
+
+func (c *incoming) handshake(h []byte) {
+	t := c.swarm.find([20]byte(h[handshakeHash:handshakePeer]))
+	if t == nil {
+		return // the client will hang up
+	}
+	id := string(h[handshakePeer:])
+	p := &neighbour{to: t, seeder: strings.HasPrefix(id, seederPrefix)}
+	if p.seeder || strings.HasPrefix(id, peerPrefix) {
+		p.key = id[len(peerPrefix):][:addressKeyLen]
+	} else {
+		p.key = c.RemoteAddr().String() // another client: its peer ID says nothing
+	}
+	if t.show != nil {
+		p.guest = t.show.newGuest()
+	}
+	t.countConn(p.key, +1)
+	c.peer.Store(p)
+	if c.closed.Load() { // meanwhile, and Close saw nobody
+		p.leave()
+	}
+}
+
+func (c *incoming) payload(n int) {
+	p := c.peer.Load()
+	switch {
+	case p == nil:
+	case p.seeder:
+		p.to.counts.fromSeeder.Add(int64(n))
+	default:
+		p.to.counts.fromPeer.Add(int64(n))
+	}
+}
+
+func (c *incoming) frame(kind byte, body []byte) {
+	p := c.peer.Load()
+	if p == nil || p.guest == nil {
+		return
+	}
+	switch {
+	case kind == frameHave && len(body) == haveLen-headLen:
+		(*conn)(c).show(p.to.show.completed(p.guest, int(binary.BigEndian.Uint32(body))))
+	case kind == frameBitfield:
+		(*conn)(c).show(p.to.show.has(p.guest, body))
+	case kind == frameHaveAll:
+		p.to.show.hasAll(p.guest)
+	}
+	if err := (*conn)(c).flushShown(); err != nil {
+		c.Conn.Close() // the client's reader sees it next
+	}
+}
+
+// outgoing is told what this node sends.
+type outgoing conn
+
+func (c *outgoing) handshake([]byte) {}
+
+func (c *outgoing) frame(byte, []byte) {}
+
+func (c *outgoing) payload(n int) {
+	if p := c.peer.Load(); p != nil {
+		p.to.counts.sent.Add(int64(n))
+	}
+}

@@ -1,0 +1,208 @@
+package swarm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/anacrolix/torrent/metainfo"
+	"github.com/anacrolix/torrent/storage"
+	"golang.org/x/sys/unix"
+)
+
+// JournalPath is where Fetch keeps the numbers of the pieces that it has
+// verified in the file at path. Whoever removes or renames the file removes the
+// journal too.
+func JournalPath(path string) string { return path + ".pieces" }
+
+// pieceState is what is known of a piece on disk.
+type pieceState uint8
+
+const (
+	pieceMissing   pieceState = iota
+	pieceUnchecked            // the journal says that it is there; its hash will be checked
+	pieceComplete
+)
+
+// file is the storage of one torrent: one file under a name that the caller
+// chose. It stands in for the library's file storage, which derives names from
+// the torrent, maps files into memory and creates them at full length.
+type file struct {
+	data    *os.File
+	journal *os.File     // nil: complete from the start
+	local   atomic.Int64 // bytes that were there already and passed their check
+
+	mu     sync.Mutex // guards states and the journal's end
+	states []pieceState
+}
+
+// openComplete opens a file whose pieces are all taken to be there.
+func openComplete(path string, m Torrent) (*file, error) {
+	data, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open artifact: %w", err)
+	}
+	fi, err := data.Stat()
+	if err == nil && fi.Size() != m.Size {
+		err = fmt.Errorf("artifact %s: %d bytes on disk, %d in its torrent", path, fi.Size(), m.Size)
+	}
+	if err != nil {
+		data.Close()
+		return nil, err
+	}
+	f := &file{data: data, states: make([]pieceState, m.Pieces)}
+	for i := range f.states {
+		f.states[i] = pieceComplete
+	}
+	return f, nil
+}
+
+// openPartial opens or creates a file to fetch into, reserves its blocks, and
+// reads the journal of an earlier life.
+func openPartial(path string, m Torrent) (*file, error) {
+	data, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open partial artifact: %w", err)
+	}
+	f := &file{data: data, states: make([]pieceState, m.Pieces)}
+	if err := f.prepare(path, m.Size); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *file) prepare(path string, size int64) error {
+	if err := reserve(f.data, size); err != nil {
+		return fmt.Errorf("reserve %d bytes for %s: %w", size, path, err)
+	}
+	var err error
+	if f.journal, err = os.OpenFile(JournalPath(path), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	return f.readJournal()
+}
+
+// reserve allocates the file's blocks, so that a full disk is seen now and not
+// in mid-transfer. A file system that can't do it gets a sparse file. What lies
+// beyond size, from another torrent's life, is cut off.
+func reserve(data *os.File, size int64) error {
+	if err := data.Truncate(size); err != nil {
+		return err
+	}
+	err := unix.Fallocate(int(data.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return err
+}
+
+// journalEntry is the length of a piece's number in the journal, in bytes. A
+// torn last entry, from a kill in mid-write, is passed over and overwritten by
+// nothing: it only makes one number wrong, and every piece that the journal
+// names is hashed before it is believed.
+const journalEntry = 4
+
+func (f *file) readJournal() error {
+	b, err := io.ReadAll(io.LimitReader(f.journal, int64(len(f.states))*journalEntry*2))
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	for len(b) >= journalEntry {
+		if i := binary.LittleEndian.Uint32(b); int(i) < len(f.states) {
+			f.states[i] = pieceUnchecked
+		}
+		b = b[journalEntry:]
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	fi, err := f.journal.Stat()
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	return f.journal.Truncate(fi.Size() - int64(len(b)))
+}
+
+// Close implements io.Closer.
+func (f *file) Close() error {
+	err := f.data.Close()
+	if f.journal != nil {
+		err = errors.Join(err, f.journal.Close())
+	}
+	if errors.Is(err, fs.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// OpenTorrent implements storage.ClientImpl.
+func (f *file) OpenTorrent(context.Context, *metainfo.Info, metainfo.Hash) (storage.TorrentImpl, error) {
+	return storage.TorrentImpl{
+		Piece: func(p metainfo.Piece) storage.PieceImpl { return piece{f, p.Index(), p.Offset(), p.Length()} },
+		Close: f.Close,
+	}, nil
+}
+
+// piece is a piece's part of the file.
+type piece struct {
+	file           *file
+	index          int
+	offset, length int64
+}
+
+// ReadAt implements io.ReaderAt within the piece.
+func (p piece) ReadAt(b []byte, off int64) (int, error) {
+	return p.file.data.ReadAt(b, p.offset+off)
+}
+
+// WriteAt implements io.WriterAt within the piece.
+func (p piece) WriteAt(b []byte, off int64) (int, error) {
+	return p.file.data.WriteAt(b, p.offset+off)
+}
+
+// WriteTo hands the piece to the hasher in large reads.
+func (p piece) WriteTo(w io.Writer) (int64, error) {
+	const readSize = 256 << 10
+	return io.CopyBuffer(w, io.NewSectionReader(p.file.data, p.offset, p.length), make([]byte, readSize))
+}
+
+// Completion implements storage.PieceImpl.
+func (p piece) Completion() storage.Completion {
+	p.file.mu.Lock()
+	defer p.file.mu.Unlock()
+	state := p.file.states[p.index]
+	return storage.Completion{Ok: state != pieceUnchecked, Complete: state == pieceComplete}
+}
+
+// MarkComplete implements storage.PieceImpl: the piece's hash was verified.
+func (p piece) MarkComplete() error {
+	f := p.file
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := f.states[p.index]
+	f.states[p.index] = pieceComplete
+	if before == pieceUnchecked {
+		f.local.Add(p.length)
+	}
+	if f.journal == nil || before != pieceMissing {
+		return nil
+	}
+	_, err := f.journal.Write(binary.LittleEndian.AppendUint32(nil, uint32(p.index)))
+	return err
+}
+
+// MarkNotComplete implements storage.PieceImpl. The journal may still name the
+// piece; it is hashed again before anyone relies on that.
+func (p piece) MarkNotComplete() error {
+	p.file.mu.Lock()
+	defer p.file.mu.Unlock()
+	p.file.states[p.index] = pieceMissing
+	return nil
+}
