@@ -86,7 +86,7 @@ func validPieceLength(n int64) bool {
 func PieceLengthFor(size int64) int64 {
 	const maxPieces = 512
 	n := int64(MinPieceLength)
-	for n < MaxPieceLength && (size+n-1)/n > maxPieces {
+	for n < MaxPieceLength && size > maxPieces*n {
 		n *= 2
 	}
 	return n
@@ -95,11 +95,16 @@ func PieceLengthFor(size int64) int64 {
 // Encode gives the manifest's one encoding: JSON without white space, fields
 // in the order of the struct.
 func (m Manifest) Encode() ([]byte, error) {
+	// First, since a time within the zero second becomes the zero time.
+	m.Created, m.Expires = m.Created.UTC().Truncate(time.Second), m.Expires.UTC().Truncate(time.Second)
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	m.Created, m.Expires = m.Created.UTC().Truncate(time.Second), m.Expires.UTC().Truncate(time.Second)
-	return json.Marshal(m)
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("%w manifest of %s: %w", ErrInvalid, m.Ref(), err) // a year that JSON has no form for
+	}
+	return b, nil
 }
 
 // DecodeManifest reads what Encode wrote. Unknown, doubled or missing fields,

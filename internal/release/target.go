@@ -75,6 +75,8 @@ func parseTerm(term string) (key, glob string, negated bool, err error) {
 		return "", "", false, fmt.Errorf("%q is not a label's name", key)
 	case glob == "":
 		return "", "", false, fmt.Errorf("no value for %q", key)
+	case glob[0] == '=': // would match nothing, and as an exclusion spare nobody
+		return "", "", false, fmt.Errorf("%q has one = too many", term)
 	}
 	return key, glob, negated, nil
 }

@@ -32,17 +32,18 @@ func ParseSize(s string) (Size, error) {
 		}
 	}
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || n < 0 || math.IsNaN(n) || n*scale >= math.MaxInt64 {
+	// What is above 0 but below a byte must not become 0, which is no limit.
+	if err != nil || n < 0 || math.IsNaN(n) || n*scale >= math.MaxInt64 || n > 0 && n*scale < 1 {
 		return 0, fmt.Errorf("%w size %q: want a number with a unit, such as 64MiB", ErrInvalid, s)
 	}
 	return Size(n * scale), nil
 }
 
-// ParseRate reads a rate such as 200MiB/s.
+// ParseRate reads a rate such as 200MiB/s, or 0.
 func ParseRate(s string) (Rate, error) {
 	size, ok := strings.CutSuffix(strings.TrimSpace(s), "/s")
 	n, err := ParseSize(size)
-	if !ok || err != nil {
+	if err != nil || !ok && n != 0 {
 		return 0, fmt.Errorf("%w rate %q: want a number with a unit, such as 200MiB/s", ErrInvalid, s)
 	}
 	return Rate(n), nil
@@ -52,7 +53,7 @@ func ParseRate(s string) (Rate, error) {
 func (s Size) String() string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	n, i := float64(s), 0
-	for math.Abs(n) >= 1024 && i < len(units)-1 {
+	for math.Abs(n) >= 1023.5 && i < len(units)-1 { // 1024 of a unit, once rounded
 		n, i = n/1024, i+1
 	}
 	if i == 0 || n >= 100 || n == math.Trunc(n) {
