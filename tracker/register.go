@@ -1,0 +1,59 @@
+package tracker
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// PathTorrents takes registrations on a tracker that runs alone: PUT
+// {"infohashes":["64 hex digits"]}, answered 204. Several seeders may register
+// torrents with one tracker: a call adds and renews, it never removes.
+const PathTorrents = "/v1/torrents"
+
+// MaxRegistration is how many torrents one call may register, and how many a
+// tracker that runs alone holds: some 25 MiB of leases and empty swarms.
+const MaxRegistration = 10_000
+
+// maxRegistrationLen bounds a call's body, in bytes.
+const maxRegistrationLen = MaxRegistration*70 + 1024
+
+// registration is the body of a call.
+type registration struct {
+	InfoHashes []release.Digest `json:"infohashes"`
+}
+
+func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	var reg registration
+	body := http.MaxBytesReader(w, r.Body, maxRegistrationLen)
+	if err := json.NewDecoder(body).Decode(&reg); err != nil {
+		s.fail(w, decodeError(err))
+		return
+	}
+	if err := s.leases.renew(reg.InfoHashes); err != nil {
+		s.fail(w, &control.Error{Code: control.CodeTooLarge, Message: err.Error()})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func decodeError(err error) *control.Error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &control.Error{Code: control.CodeTooLarge, Message: "registration: " + err.Error()}
+	}
+	return &control.Error{Code: control.CodeUsage, Message: "registration: " + err.Error()}
+}
+
+func (s *Server) fail(w http.ResponseWriter, answer *control.Error) {
+	s.log.Warn("registration was refused", zap.Error(answer))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(answer.Status())
+	if err := json.NewEncoder(w).Encode(map[string]*control.Error{"error": answer}); err != nil {
+		s.log.Debug("tracker answer was not sent", zap.Error(err))
+	}
+}
