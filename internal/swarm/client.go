@@ -85,12 +85,16 @@ func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
 	// Obfuscated headers cost CPU and authenticate nobody.
 	c.HeaderObfuscationPolicy = torrent.HeaderObfuscationPolicy{Preferred: false, RequirePreferred: true}
 
+	c.DefaultStorage = noStorage{} // each transfer brings its own; the default opens a database
 	c.Seed = true // without it, uploads stop at 100 KiB more than was downloaded
 	c.DropDuplicatePeerIds = true
 	c.DialRateLimiter = rate.NewLimiter(rate.Inf, 1)
 	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)
 	c.HalfOpenConnsPerTorrent = maxPeerConns
 	c.StealRequestGrace = stealGrace
+	// The limit counts pieces in order, rarest first, and so ends before it has come
+	// to the few that a super-seeding seeder shows: a large artifact would stand still.
+	c.MaxUnverifiedBytes = 0
 	c.MaxAllocPeerRequestDataPerConn = maxRequestBuffer
 	if cfg.Upload > 0 {
 		c.UploadRateLimiter = newLimiter(cfg.Upload)

@@ -206,3 +206,12 @@ func (p piece) MarkNotComplete() error {
 	p.file.states[p.index] = pieceMissing
 	return nil
 }
+
+// noStorage is the storage of torrents that have none of their own: there are
+// no such torrents.
+type noStorage struct{}
+
+// OpenTorrent implements storage.ClientImpl.
+func (noStorage) OpenTorrent(context.Context, *metainfo.Info, metainfo.Hash) (storage.TorrentImpl, error) {
+	return storage.TorrentImpl{}, errors.New("the torrent has no storage")
+}

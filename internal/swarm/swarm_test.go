@@ -80,7 +80,7 @@ func fetchAll(t *testing.T, seeder *Swarm, torrentFile []byte, peers []*Swarm, p
 }
 
 func TestSwarmDelivers(t *testing.T) {
-	for _, size := range []int{1, 1000, 64 << 10, 64<<10 + 1, 5<<20 + 12345} {
+	for _, size := range []int{1, 1000, 64 << 10, 64<<10 + 1, 5<<20 + 12345, 100<<20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			artifact := randomArtifact(size)
 			torrentFile := makeTorrent(t, artifact)
