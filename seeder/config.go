@@ -1,0 +1,97 @@
+package seeder
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"crow/internal/release"
+	"crow/internal/transport"
+)
+
+// Config is the seeder's config file. Keys are as in the yaml tags.
+type Config struct {
+	Name          string        `yaml:"name"`            // in the fleet; unique
+	DataDir       string        `yaml:"data_dir"`        // absolute path; all that the seeder keeps
+	Listen        string        `yaml:"listen"`          // host:port of the control API, tracker and origin
+	Advertise     string        `yaml:"advertise"`       // IP that the fleet reaches the seeder at
+	SwarmListen   string        `yaml:"swarm_listen"`    // host:port of the peer wire
+	GossipListen  string        `yaml:"gossip_listen"`   // host:port of serf, TCP and UDP
+	GossipJoin    []string      `yaml:"gossip_join"`     // host:port of other members; a first seeder needs none
+	GossipKeyFile string        `yaml:"gossip_key_file"` // path; empty: gossip is in the clear
+	TLS           transport.TLS `yaml:"tls"`
+	Insecure      bool          `yaml:"insecure"`       // allow no TLS and no gossip key off loopback
+	Store         string        `yaml:"store"`          // path of the artifact store; default: store in DataDir
+	Trackers      []string      `yaml:"trackers"`       // announce URLs; none: the seeder's own
+	Limits        Limits        `yaml:"limits"`         // of the swarm
+	SwarmStandard bool          `yaml:"swarm_standard"` // 16 KiB requests, so that other clients can join
+}
+
+// Limits bound what the seeder's swarm sends.
+type Limits struct {
+	Upload release.Rate `yaml:"upload"` // bytes a second; 0: no limit
+}
+
+// DefaultConfig returns the values of keys that a config file leaves out.
+func DefaultConfig() Config {
+	return Config{
+		Name: "seeder", DataDir: "/var/lib/crow",
+		Listen: "127.0.0.1:7400", Advertise: "127.0.0.1", SwarmListen: "127.0.0.1:7401", GossipListen: "127.0.0.1:7402",
+	}
+}
+
+// Validate checks every field and names the first bad one by its key.
+func (c Config) Validate() error {
+	if err := release.ValidateHost(c.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	if !filepath.IsAbs(c.DataDir) || c.Store != "" && !filepath.IsAbs(c.Store) {
+		return errors.New("data_dir and store: want absolute paths")
+	}
+	ip, err := netip.ParseAddr(c.Advertise)
+	if err != nil || ip.IsUnspecified() {
+		return fmt.Errorf("advertise: %q is not an IP address that the fleet can reach", c.Advertise)
+	}
+	if !c.TLS.Off {
+		return errors.New("tls: missing: this version knows only tls: off")
+	}
+	for _, a := range []struct{ key, addr string }{
+		{"listen", c.Listen}, {"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen},
+	} {
+		if err := c.security().Check(a.addr); err != nil {
+			return fmt.Errorf("%s: %w", a.key, err)
+		}
+	}
+	return nil
+}
+
+func (c Config) security() transport.Security { return transport.Security{Insecure: c.Insecure} }
+
+func (c Config) storeDir() string {
+	if c.Store != "" {
+		return c.Store
+	}
+	return filepath.Join(c.DataDir, "store")
+}
+
+// gossipKey reads the fleet's key: 16, 24 or 32 bytes in base64. Without a
+// file there is none.
+func (c Config) gossipKey() ([]byte, error) {
+	if c.GossipKeyFile == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(c.GossipKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("gossip_key_file: %w", err)
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || !slices.Contains([]int{16, 24, 32}, len(key)) {
+		return nil, fmt.Errorf("gossip_key_file: %s: want 16, 24 or 32 bytes in base64", c.GossipKeyFile)
+	}
+	return key, nil
+}

@@ -1,0 +1,80 @@
+package seeder
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/store"
+)
+
+// Kinds of documents in the store. What is in them is described where their
+// types are.
+const (
+	kindBlob    = "blobs"    // stored, by SHA-256
+	kindTorrent = "torrents" // bencoded, by SHA-256
+	kindRelease = "releases" // release.Manifest in its one encoding, by APP@VERSION
+	kindDeploy  = "deploys"  // plan, by id
+	kindResult  = "results"  // result, by id
+	kindFleet   = "fleet"    // all hosts, one document
+)
+
+// env is what all parts of the books share: where they write, and which life
+// of the seeder this is.
+type env struct {
+	dir     *store.Dir
+	log     *zap.Logger
+	pace    pace
+	epoch   string    // random, new with each start
+	started time.Time // of this life
+}
+
+func (e *env) put(kind, name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s %s: %w", kind, name, err)
+	}
+	return e.dir.PutDoc(kind, name, b)
+}
+
+func (e *env) get(kind, name string, v any) error {
+	b, err := e.dir.GetDoc(kind, name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("decode %s %s: %w", kind, name, err)
+	}
+	return nil
+}
+
+// pace holds the seeder's times. They are no constants so that tests need not
+// wait an hour.
+type pace struct {
+	tick       time.Duration // between looks at what is due
+	judge      time.Duration // between judgements of a running deploy's silent hosts
+	grace      time.Duration // of silence until a host counts as unreachable
+	deadline   time.Duration // of a deploy
+	checkpoint time.Duration // between writes of a deploy's result while it changes
+	register   time.Duration // between writes of the fleet's document while it changes
+	orphan     time.Duration // that an artifact waits for its release
+	sweep      time.Duration // between looks for artifacts without a release
+	forget     time.Duration // of silence until a host is no longer of the fleet
+	renew      time.Duration // between renewals of what external trackers know
+}
+
+func defaultPace() pace {
+	return pace{
+		tick: 200 * time.Millisecond, judge: time.Second,
+		grace: time.Minute, deadline: time.Hour,
+		checkpoint: 3 * time.Second, register: time.Second,
+		orphan: time.Hour, sweep: 10 * time.Minute,
+		forget: 7 * 24 * time.Hour, renew: time.Minute,
+	}
+}
+
+// hold is the longest that a host's poll is held open, whatever it asks for: a
+// host that only polls must be heard from well within the grace.
+func (p pace) hold() time.Duration { return p.grace / 3 }

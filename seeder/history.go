@@ -1,0 +1,200 @@
+package seeder
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+	"crow/internal/store"
+)
+
+// maxHistory bounds the deploys kept of one app. Those that are some host's
+// order stay beyond it.
+const maxHistory = 100
+
+// deploys is the part of the books about deploys.
+type deploys struct {
+	*env
+	byID  map[string]*deploy
+	byApp map[string][]*deploy // oldest first
+	awake map[*deploy]struct{} // those whose rows are in memory
+	seq   uint64               // of the newest
+	sent  func(infohash release.Digest) int64
+	// revision is that of the newest change of any deploy. It begins with the
+	// time, so that a watcher's revision from an earlier life is below it.
+	revision uint64
+}
+
+func loadDeploys(e *env, sent func(release.Digest) int64) (*deploys, error) {
+	ds := &deploys{
+		env: e, byID: map[string]*deploy{}, byApp: map[string][]*deploy{}, awake: map[*deploy]struct{}{},
+		sent: sent, revision: uint64(e.started.UnixMilli()),
+	}
+	ids, err := e.dir.ListDocs(kindDeploy)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if err := ds.load(id); err != nil {
+			return nil, err
+		}
+	}
+	for _, all := range ds.byApp {
+		slices.SortFunc(all, func(a, b *deploy) int { return cmp.Compare(a.Seq, b.Seq) })
+	}
+	return ds, ds.clearResults()
+}
+
+// clearResults removes results whose plans were pruned.
+func (ds *deploys) clearResults() error {
+	ids, err := ds.dir.ListDocs(kindResult)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if ds.byID[id] != nil {
+			continue
+		}
+		if err := ds.dir.DeleteDoc(kindResult, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ds *deploys) load(id string) error {
+	d := ds.open(plan{})
+	if err := ds.get(kindDeploy, id, &d.plan); err != nil {
+		return err
+	}
+	if err := d.Manifest.Validate(); err != nil || d.ID != id || len(d.Hosts) == 0 {
+		return errors.Join(fmt.Errorf("read deploy %s: damaged document", id), err)
+	}
+	d.activate = len(d.Hosts)
+	if err := ds.wake(d); err != nil {
+		return err
+	}
+	ds.add(d)
+	if d.Phase.Ended() {
+		ds.rest(d)
+	}
+	return nil
+}
+
+// open returns a deploy that has no rows yet.
+func (ds *deploys) open(p plan) *deploy {
+	ds.revision++
+	return &deploy{plan: p, activate: len(p.Hosts), watch: newWatch(ds.revision)}
+}
+
+func (ds *deploys) add(d *deploy) {
+	ds.byID[d.ID] = d
+	ds.byApp[d.Manifest.App] = append(ds.byApp[d.Manifest.App], d)
+	ds.seq = max(ds.seq, d.Seq)
+}
+
+// wake brings a deploy's result into memory. Without one on disk the deploy
+// has only just begun.
+func (ds *deploys) wake(d *deploy) error {
+	if d.rows != nil {
+		return nil
+	}
+	var r result
+	if err := ds.get(kindResult, d.ID, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	d.rows = map[string]*row{}
+	for _, one := range r.Rows {
+		d.rows[one.Name] = &one
+	}
+	for _, name := range d.Hosts {
+		if d.rows[name] == nil {
+			d.rows[name] = &row{HostStatus: control.HostStatus{Name: name}}
+		}
+	}
+	r.Rows = nil
+	d.result, d.waiting = r, 0
+	for _, name := range d.Hosts {
+		if !d.rows[name].Phase.Ended() {
+			d.waiting++
+		}
+	}
+	ds.awake[d] = struct{}{}
+	return nil
+}
+
+// rest lets go of the rows of a deploy that has ended and is nobody's order.
+func (ds *deploys) rest(d *deploy) {
+	if d.orders > 0 || !d.Phase.Ended() || d.dirty {
+		return
+	}
+	d.rows = nil
+	delete(ds.awake, d)
+}
+
+// newest is an app's last deploy, or nil.
+func (ds *deploys) newest(app string) *deploy {
+	all := ds.byApp[app]
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1]
+}
+
+// newID returns an id that no deploy has.
+func (ds *deploys) newID() string {
+	for {
+		var b [4]byte
+		rand.Read(b[:]) // never fails (crypto/rand)
+		id := "d-" + hex.EncodeToString(b[:])
+		if ds.byID[id] == nil {
+			return id
+		}
+	}
+}
+
+// save writes a deploy's result. A failure is logged and tried again: what
+// hosts have done is no less true because the disk is full.
+func (ds *deploys) save(d *deploy, now time.Time) {
+	d.saved = now
+	r := d.result
+	r.Rows = d.sortedRows()
+	if err := ds.put(kindResult, d.ID, r); err != nil {
+		d.dirty = true
+		ds.log.Error("deploy result not saved", zap.String("deploy", d.ID), zap.Error(err))
+		return
+	}
+	d.dirty = false
+}
+
+// prune forgets the oldest deploys of an app that has too many.
+func (ds *deploys) prune(app string) error {
+	all := ds.byApp[app]
+	for i := 0; i < len(all) && len(all) > maxHistory; {
+		d := all[i]
+		if d.orders > 0 || d.rows != nil {
+			i++
+			continue
+		}
+		// A plan without a result would be a deploy that has just begun, so the
+		// plan goes first; a result that is left over goes at the next start.
+		if err := ds.dir.DeleteDoc(kindDeploy, d.ID); err != nil {
+			return err
+		}
+		if err := ds.dir.DeleteDoc(kindResult, d.ID); err != nil {
+			return err
+		}
+		delete(ds.byID, d.ID)
+		all = slices.Delete(all, i, i+1)
+		ds.byApp[app] = all
+	}
+	return nil
+}

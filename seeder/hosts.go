@@ -1,0 +1,162 @@
+package seeder
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+	"crow/internal/store"
+)
+
+// maxHosts bounds the fleet: twice what one seeder is for.
+const maxHosts = 20_000
+
+// host is one host in the books.
+type host struct {
+	control.Host
+	boot   string // of the agent that speaks for it
+	former string // of the agent before that
+	seq    uint64 // of its last report in this boot
+	spoke  bool   // it has reported in this boot and this life of the seeder
+
+	member      control.HostState // by gossip; empty: not seen there
+	memberSince time.Time
+
+	orders map[string]*deploy // by app
+	list   []control.Order    // the same, as the host is told; replaced, never changed
+	watch  watch
+}
+
+// registered is a host in the fleet's document.
+type registered struct {
+	control.Host
+	Boot   string `json:"boot"`
+	Former string `json:"former,omitempty"`
+}
+
+// fleet is the part of the books about hosts.
+type fleet struct {
+	*env
+	hosts map[string]*host
+	dirty bool
+	saved time.Time
+}
+
+func loadFleet(e *env) (*fleet, error) {
+	f := &fleet{env: e, hosts: map[string]*host{}}
+	var all []registered
+	if err := f.get(kindFleet, kindFleet, &all); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	for _, r := range all {
+		h := newHost(r.Name)
+		h.Host, h.boot, h.former = r.Host, r.Boot, r.Former
+		f.hosts[h.Name] = h
+	}
+	return f, nil
+}
+
+func newHost(name string) *host {
+	// Documents show what is empty as empty, and not as null.
+	empty := control.Host{Name: name, Labels: release.Labels{}, Apps: []string{}, Running: map[string]string{}}
+	return &host{Host: empty, orders: map[string]*deploy{}, watch: newWatch(1)}
+}
+
+// save writes the fleet down. The document only spares a restarted seeder the
+// wait for its hosts to say hello, so a failure is logged and tried again.
+func (f *fleet) save(now time.Time) {
+	all := make([]registered, 0, len(f.hosts))
+	for _, h := range f.sorted() {
+		all = append(all, registered{Host: h.Host, Boot: h.boot, Former: h.former})
+	}
+	f.saved = now
+	if err := f.put(kindFleet, kindFleet, all); err != nil {
+		f.log.Error("registry of hosts not saved", zap.Error(err))
+		return
+	}
+	f.dirty = false
+}
+
+func (f *fleet) sorted() []*host {
+	return slices.SortedFunc(maps.Values(f.hosts), func(a, b *host) int {
+		switch {
+		case a.Name < b.Name:
+			return -1
+		case a.Name > b.Name:
+			return 1
+		}
+		return 0
+	})
+}
+
+// heard takes down that a host called.
+func (f *fleet) heard(h *host, now time.Time) {
+	h.LastSeen = now.UTC()
+	f.setState(h, control.HostAlive)
+}
+
+func (f *fleet) setState(h *host, s control.HostState) {
+	if h.State == s {
+		return
+	}
+	before := h.State
+	h.State, f.dirty = s, true
+	log := f.log.With(zap.String("host", h.Name), zap.String("address", h.Address))
+	switch {
+	case s == control.HostFailed:
+		log.Warn("host failed", zap.Time("last_seen", h.LastSeen))
+	case s == control.HostLeft:
+		log.Info("host left")
+	case before == control.HostFailed:
+		log.Info("host is back")
+	default:
+		log.Info("host joined", zap.Any("labels", h.Labels))
+	}
+}
+
+// gossiped takes in what gossip makes of a host. It says the same over and
+// over; only a change is news.
+func (f *fleet) gossiped(name string, state control.HostState, now time.Time) {
+	h := f.hosts[name]
+	if h == nil || h.member == state {
+		return
+	}
+	h.member, h.memberSince = state, now
+	f.setState(h, state)
+}
+
+// alive is when a host was last known to be there, by the API or by gossip.
+func (h *host) alive(now time.Time) time.Time {
+	switch h.member {
+	case control.HostAlive:
+		return now
+	case "":
+		return h.LastSeen
+	}
+	return later(h.LastSeen, h.memberSince)
+}
+
+// review finds the hosts that fell silent, and forgets those that have been
+// for very long and that no deploy waits for.
+func (f *fleet) review(now time.Time) (forgotten []*host) {
+	for _, h := range f.hosts {
+		if now.Sub(later(h.alive(now), f.started)) < f.pace.grace {
+			continue // nobody was heard before this life began
+		}
+		if h.State == control.HostAlive {
+			f.setState(h, control.HostFailed)
+		}
+		if now.Sub(h.alive(now)) >= f.pace.forget {
+			delete(f.hosts, h.Name)
+			f.dirty = true
+			f.log.Info("host forgotten", zap.String("host", h.Name), zap.Time("last_seen", h.LastSeen))
+			forgotten = append(forgotten, h)
+		}
+	}
+	return forgotten
+}

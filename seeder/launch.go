@@ -1,0 +1,117 @@
+package seeder
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// deploy makes a deploy: for the hosts that its targets match now, and any that
+// they will match later.
+func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error) {
+	m, err := b.release(req.Ref)
+	if err != nil {
+		return nil, err
+	}
+	selector, err := b.selector(req)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := b.resolve(selector)
+	if err != nil {
+		return nil, err
+	}
+	d := b.deploys.open(plan{
+		ID: b.deploys.newID(), Seq: b.deploys.seq + 1, Manifest: m, Selector: selector, Hosts: hosts, Started: now.UTC(),
+	})
+	if b.fleet.dirty {
+		b.fleet.save(now) // a restarted seeder is to know the hosts that the plan names
+	}
+	if err := b.put(kindDeploy, d.ID, d.plan); err != nil {
+		return nil, err
+	}
+	return d, b.begin(d, now)
+}
+
+// release finds what a request names.
+func (b *books) release(ref release.Ref) (release.Manifest, error) {
+	m, ok := b.catalog.find(ref)
+	if !ok {
+		err := notFound("no release %s", ref)
+		err.Hint = "crow releases " + ref.App
+		return m, err
+	}
+	return m, nil
+}
+
+// begin puts a deploy whose plan is on disk into force.
+func (b *books) begin(d *deploy, now time.Time) error {
+	before := b.deploys.newest(d.Manifest.App)
+	if err := b.deploys.wake(d); err != nil {
+		return err
+	}
+	d.sample = b.deploys.sent(d.Manifest.InfoHash)
+	d.dirty, d.saved, d.judged = true, now, now
+	b.deploys.add(d)
+	b.log.Info("deploy started", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
+		zap.Stringer("target", d.Selector), zap.Int("hosts", len(d.Hosts)))
+	if err := b.assignApp(d.Manifest.App, now); err != nil {
+		return err
+	}
+	if before != nil {
+		b.deploys.publish(before, now) // for those who watch the app, not the deploy
+	}
+	if err := b.deploys.prune(d.Manifest.App); err != nil {
+		b.log.Error("old deploys not removed", zap.String("app", d.Manifest.App), zap.Error(err))
+	}
+	return nil
+}
+
+// zoneLabel is the label that status documents show.
+const zoneLabel = "zone"
+
+// selector is the request's, or that of the app's last deploy.
+func (b *books) selector(req control.CreateDeploy) (release.Selector, error) {
+	if len(req.Targets) > 0 {
+		return req.Selector, nil
+	}
+	last := b.deploys.newest(req.App)
+	if last == nil {
+		return release.Selector{}, usage("--target 'name=*' is every host",
+			"deploy of %s: no target, and no earlier deploy of %s to take it from", req.Ref, req.App)
+	}
+	s := last.Selector
+	if len(req.Excludes) > 0 {
+		s.Excludes = slices.Concat(s.Excludes, req.Excludes)
+	}
+	return s, s.Validate()
+}
+
+// resolve returns the names of the hosts that a selector matches, sorted. Hosts
+// that said goodbye are not waited for.
+func (b *books) resolve(s release.Selector) ([]string, error) {
+	var names []string
+	left := 0
+	for _, h := range b.fleet.sorted() {
+		switch {
+		case !s.Match(h.Name, h.Labels):
+		case h.State == control.HostLeft:
+			left++
+		default:
+			names = append(names, h.Name)
+		}
+	}
+	if len(names) > 0 {
+		return names, nil
+	}
+	message := fmt.Sprintf("target %s matches no host: %d known", s, len(b.fleet.hosts))
+	if left > 0 {
+		message += fmt.Sprintf(", of which %d match and have left", left)
+	}
+	return nil, &control.Error{Code: control.CodeNoHost, Message: message, Hint: "crow hosts"}
+}

@@ -1,0 +1,140 @@
+package seeder
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// Orders are desired state: per app, a host should have the newest deploy that
+// is for it. Each host has a revision of its own, so that a deploy to some
+// wakes nobody else; where deploys stand has other revisions, so that progress
+// wakes no host at all.
+
+// assignApp works out the orders of one app for all hosts and wakes those
+// whose orders changed.
+func (b *books) assignApp(app string, now time.Time) error {
+	for _, h := range b.fleet.hosts {
+		moved, err := b.assign(h, app, now)
+		if err != nil {
+			return err
+		}
+		if moved {
+			b.tell(h, now)
+		}
+	}
+	return nil
+}
+
+// assignAll works out all orders of one host.
+func (b *books) assignAll(h *host, now time.Time) (moved bool, err error) {
+	for app := range b.deploys.byApp {
+		one, err := b.assign(h, app, now)
+		if err != nil {
+			return moved, err
+		}
+		moved = moved || one
+	}
+	h.list = h.orderList()
+	return moved, nil
+}
+
+// assign gives a host the deploy of an app that is for it. A running deploy
+// that loses one of its hosts to a newer one is superseded: it could not end.
+func (b *books) assign(h *host, app string, now time.Time) (moved bool, err error) {
+	d, old := b.newestFor(h, app), h.orders[app]
+	if d == old {
+		return false, nil
+	}
+	if d != nil {
+		if err := b.deploys.wake(d); err != nil {
+			return false, err
+		}
+		d.orders++
+		h.orders[app] = d
+		b.admit(d, h, now)
+	} else {
+		delete(h.orders, app)
+	}
+	b.supersede(app, h, d, now)
+	if old != nil {
+		old.orders--
+		b.deploys.rest(old)
+	}
+	return true, nil
+}
+
+func (b *books) newestFor(h *host, app string) *deploy {
+	for _, d := range slices.Backward(b.deploys.byApp[app]) {
+		if d.isFor(h) {
+			return d
+		}
+	}
+	return nil
+}
+
+// admit gives a host that came late to a deploy a row, outside the count.
+func (b *books) admit(d *deploy, h *host, now time.Time) {
+	if r := d.rows[h.Name]; r != nil {
+		r.Zone = cmp.Or(r.Zone, h.Labels[zoneLabel])
+		return
+	}
+	d.rows[h.Name] = &row{HostStatus: control.HostStatus{Name: h.Name, Zone: h.Labels[zoneLabel], Late: true}}
+	b.deploys.note(d, now)
+}
+
+// supersede ends the running deploys of an app that count a host whose order
+// is now a newer one.
+func (b *books) supersede(app string, h *host, by *deploy, now time.Time) {
+	if by == nil {
+		return
+	}
+	for _, d := range b.deploys.byApp[app] {
+		if d.Seq < by.Seq && d.Phase == release.DeployRunning && d.counts(h.Name) {
+			reason := "superseded by " + by.ID + " (" + by.Manifest.Ref().String() + ")"
+			b.deploys.finish(d, release.DeploySuperseded, reason, now)
+		}
+	}
+}
+
+// tell gives a host's waiting poll its new orders.
+func (b *books) tell(h *host, now time.Time) {
+	h.list = h.orderList()
+	h.watch.fire(h.watch.revision+1, now)
+	select {
+	case b.stir <- struct{}{}:
+	default: // signalled already
+	}
+}
+
+// dismiss takes a forgotten host's orders back.
+func (b *books) dismiss(h *host) {
+	for _, d := range h.orders {
+		d.orders--
+		b.deploys.rest(d)
+	}
+}
+
+func (h *host) orderList() []control.Order {
+	list := make([]control.Order, 0, len(h.orders))
+	for _, d := range h.orders {
+		list = append(list, d.order(h.Name))
+	}
+	slices.SortFunc(list, func(a, b control.Order) int { return cmp.Compare(a.Manifest.App, b.Manifest.App) })
+	return list
+}
+
+// inForce returns the releases that some host is ordered to have, by infohash:
+// those that the swarm must be offered.
+func (b *books) inForce() map[release.Digest]release.Manifest {
+	wanted := map[release.Digest]release.Manifest{}
+	for _, h := range b.fleet.hosts {
+		for _, d := range h.orders {
+			wanted[d.Manifest.InfoHash] = d.Manifest
+		}
+	}
+	return wanted
+}

@@ -1,0 +1,48 @@
+package seeder
+
+import (
+	"net/http"
+
+	"crow/internal/release"
+)
+
+// serveOrigin gives out an artifact over HTTP, whole or in ranges.
+func (a *api) serveOrigin(w http.ResponseWriter, r *http.Request) {
+	d, err := release.ParseDigest(r.PathValue("digest"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	f, err := a.dir.OpenBlob(d)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	// An artifact never changes under its digest, which so is the best tag for
+	// a range of it.
+	w.Header().Set("ETag", `"`+d.String()+`"`)
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", fi.ModTime(), f)
+}
+
+// serveTorrent gives out the torrent of an artifact.
+func (a *api) serveTorrent(w http.ResponseWriter, r *http.Request) {
+	d, err := release.ParseDigest(r.PathValue("digest"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	b, err := a.dir.GetDoc(kindTorrent, d.String())
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-bittorrent")
+	_, _ = w.Write(b) // a client that hung up asks again
+}

@@ -1,0 +1,178 @@
+package seeder
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// Bounds of how long a host waits between reports of mere progress, so that
+// all hosts at work together send about reportRate of them a second.
+const (
+	minReport  = 500 * time.Millisecond
+	maxReport  = 5 * time.Second
+	reportRate = 200
+)
+
+// maxTails bounds the hooks' output that one deploy's documents hold, in bytes.
+// Up to 1,000 hosts it cuts nothing.
+const maxTails = 8 << 20
+
+// report takes in where a host stands. What it says of deploys that are not
+// for it, or long over, is passed over.
+func (b *books) report(r control.Report, now time.Time) (control.Receipt, error) {
+	h := b.fleet.hosts[r.Host]
+	if h == nil || h.boot != r.Boot {
+		return control.Receipt{}, unknownHost(r.Host)
+	}
+	b.fleet.heard(h, now)
+	receipt := control.Receipt{Epoch: b.epoch, NextMillis: reportEvery(b.working()).Milliseconds()}
+	if h.spoke && r.Seq <= h.seq {
+		return receipt, nil // a repeat, or overtaken by a newer one
+	}
+	h.spoke, h.seq = true, r.Seq
+	if !maps.Equal(h.Running, r.Running) {
+		h.Running, b.fleet.dirty = r.Running, true
+	}
+	for _, j := range r.Jobs {
+		b.job(h, j, now)
+	}
+	return receipt, nil
+}
+
+func (b *books) job(h *host, j control.JobReport, now time.Time) {
+	d := b.deploys.byID[j.Deploy]
+	if d == nil || d.rows == nil || d.rows[h.Name] == nil || d.Manifest.App != j.App || d.Manifest.Version != j.Version {
+		return
+	}
+	r := d.rows[h.Name]
+	next := merge(*r, shorten(j, maxTails/len(d.rows)))
+	if sameRow(*r, next) {
+		return
+	}
+	*r = next
+	b.deploys.note(d, now)
+	if !r.Phase.Ended() {
+		return
+	}
+	if d.counts(h.Name) {
+		d.waiting--
+	}
+	if r.Phase == release.Failed {
+		b.log.Warn("host failed its deploy", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
+			zap.String("host", h.Name), zap.String("reason", r.Reason))
+	}
+	if d.Phase == release.DeployRunning && d.waiting == 0 {
+		b.judge(d, now) // the last one: what else ends a deploy is the time, and tick's to see
+	}
+}
+
+// shorten keeps the end of a job's hook output. The job is not changed.
+func shorten(j control.JobReport, most int) control.JobReport {
+	if j.Hook != nil && len(j.Hook.Tail) > most {
+		hook := *j.Hook
+		hook.Tail = tail(hook.Tail, most)
+		j.Hook = &hook
+	}
+	return j
+}
+
+// working is how many hosts have yet to finish a running deploy.
+func (b *books) working() int {
+	n := 0
+	for d := range b.deploys.awake {
+		if d.Phase == release.DeployRunning {
+			n += len(d.Hosts)
+		}
+	}
+	return n
+}
+
+func reportEvery(hosts int) time.Duration {
+	return min(max(time.Duration(hosts)*time.Second/reportRate, minReport), maxReport)
+}
+
+func unknownHost(name string) error {
+	return &control.Error{Code: control.CodeUnknown,
+		Message: fmt.Sprintf("host %.128q is not known to this seeder: it has to say hello first", name)}
+}
+
+// validateReport checks a report's form and cuts its texts to their limits: a
+// host whose hook is noisy must not be kept from reporting that.
+func validateReport(r *control.Report) error {
+	if err := release.ValidateHost(r.Host); err != nil {
+		return err
+	}
+	if len(r.Running) > control.MaxApps || len(r.Jobs) > control.MaxApps {
+		return usage("", "report of %s: over %d apps", r.Host, control.MaxApps)
+	}
+	for app, version := range r.Running {
+		if err := (release.Ref{App: app, Version: version}).Validate(); err != nil {
+			return err
+		}
+	}
+	for i := range r.Jobs {
+		if err := validateJob(&r.Jobs[i]); err != nil {
+			return fmt.Errorf("report of %s: %w", r.Host, err)
+		}
+	}
+	return nil
+}
+
+func validateJob(j *control.JobReport) error {
+	if err := (release.Ref{App: j.App, Version: j.Version}).Validate(); err != nil {
+		return err
+	}
+	b := j.Bytes
+	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
+		return fmt.Errorf("%w job of %s: a count is below zero", release.ErrInvalid, j.Deploy)
+	}
+	j.Reason = cut(strings.Join(strings.Fields(clean(j.Reason)), " "), control.MaxReasonLen)
+	if j.Phase == release.Failed && j.Reason == "" {
+		j.Reason = "no reason given"
+	}
+	if j.Hook != nil {
+		j.Hook.Tail = tail(clean(j.Hook.Tail), control.MaxTailLen)
+	}
+	return nil
+}
+
+// clean removes what would let a host's text steer the terminal it is shown on.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// cut keeps the first most bytes of s, and tail the last, in whole characters.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
+func tail(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	s = s[len(s)-most:]
+	for len(s) > 0 && !utf8.RuneStart(s[0]) {
+		s = s[1:]
+	}
+	return s
+}

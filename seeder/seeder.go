@@ -1,0 +1,236 @@
+// Package seeder is the seeder daemon: it keeps artifacts and releases, offers
+// them to the swarm, orders them to hosts, and tells how deploys go.
+//
+// It owns the control API's server, the catalog of releases, the registry of
+// hosts, the deploys and what decides on them. Announces belong to package
+// tracker, bytes on the wire to internal/swarm, membership to internal/gossip,
+// files to internal/store, digests and torrents to seeder/build; it runs them
+// all in one process. DESIGN.md tells why it is built round one ledger.
+package seeder
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"crow/internal/gossip"
+	"crow/internal/httpserve"
+	"crow/internal/store"
+	"crow/internal/swarm"
+	"crow/tracker"
+)
+
+// Options are what a seeder gets besides its config.
+type Options struct {
+	Version string      // crow's own
+	Log     *zap.Logger // nil: no log
+}
+
+// Seeder is the daemon. Its listeners are bound from New on; Run answers.
+type Seeder struct {
+	cfg     Config
+	log     *zap.Logger
+	version string
+	pace    pace
+
+	dir     *store.Dir
+	ledger  *ledger
+	offers  *offers
+	swarm   *swarm.Swarm
+	gossip  *gossip.Gossip
+	tracker *tracker.Tracker
+	server  *httpserve.Server
+	http    *http.Client // to trackers elsewhere
+}
+
+// New checks the config, opens the store, reads the books and binds all
+// listeners. After an error nothing is left open. Run must follow: it gives
+// everything back.
+func New(cfg Config, o Options) (*Seeder, error) { return newSeeder(cfg, o, defaultPace()) }
+
+func newSeeder(cfg Config, o Options, p pace) (*Seeder, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	s := &Seeder{cfg: cfg, log: o.Log, version: o.Version, pace: p, http: cfg.security().HTTPClient()}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.undo())
+	}
+	return s, nil
+}
+
+// open makes the parts in the order in which they need each other.
+func (s *Seeder) open() (err error) {
+	if s.dir, err = store.Open(s.cfg.storeDir(), s.log); err != nil {
+		return err
+	}
+	if s.swarm, err = swarm.New(s.swarmConfig()); err != nil {
+		return err
+	}
+	books, err := openBooks(s.newEnv(), s.swarm.Sent)
+	if err != nil {
+		return err
+	}
+	s.ledger = newLedger(books)
+	if err := s.openGossip(); err != nil {
+		return err
+	}
+	if s.tracker, err = tracker.New(s.trackerConfig()); err != nil {
+		return err
+	}
+	return s.openServer(books.env)
+}
+
+func (s *Seeder) newEnv() *env {
+	var epoch [8]byte
+	rand.Read(epoch[:]) // never fails (crypto/rand)
+	return &env{dir: s.dir, log: s.log, pace: s.pace, epoch: hex.EncodeToString(epoch[:]), started: time.Now()}
+}
+
+func (s *Seeder) swarmConfig() swarm.Config {
+	return swarm.Config{
+		Role: swarm.RoleSeeder, Listen: s.cfg.SwarmListen, Advertise: s.cfg.Advertise, Standard: s.cfg.SwarmStandard,
+		Upload: s.cfg.Limits.Upload, Security: s.cfg.security(), Log: s.log,
+	}
+}
+
+// trackerConfig has the tracker believe what hosts announce as their address:
+// it is what their config advertises, and need not be what they dial from.
+func (s *Seeder) trackerConfig() tracker.Config {
+	c := tracker.DefaultConfig()
+	c.TrustIP, c.Log = true, s.log
+	return c
+}
+
+func (s *Seeder) openGossip() error {
+	key, err := s.cfg.gossipKey()
+	if err != nil {
+		return err
+	}
+	s.gossip, err = gossip.New(gossip.Config{
+		Name: s.cfg.Name, Listen: s.cfg.GossipListen, Advertise: s.cfg.Advertise, Join: s.cfg.GossipJoin,
+		Tags: gossip.Tags(gossip.RoleSeeder, s.swarm.Addr().Port(), nil), Key: key, Log: s.log,
+	})
+	return err
+}
+
+// openServer binds the address of the control API, which the tracker and the
+// origin share. What hosts are told to announce to is known only then.
+func (s *Seeder) openServer(e *env) error {
+	external, err := s.registrar()
+	if err != nil {
+		return err
+	}
+	s.offers = newOffers(s.ledger, s.dir, s.swarm, s.tracker, external, s.log)
+	a := &api{
+		ledger: s.ledger, dir: s.dir, uploads: newUploads(s.ledger, s.dir, s.log), offers: s.offers,
+		metrics: newMetrics(s.ledger), log: s.log, epoch: e.epoch, hold: s.pace.hold(),
+	}
+	mux := a.routes()
+	mux.Handle(tracker.PathAnnounce, s.tracker.Handler())
+	mux.Handle(tracker.PathScrape, s.tracker.Handler())
+	s.server, err = httpserve.New(httpserve.Config{
+		Listen: s.cfg.Listen, Handler: mux, Security: s.cfg.security(), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.trackers = s.announceURLs()
+	s.swarm.SetTrackers(a.trackers)
+	return nil
+}
+
+func (s *Seeder) registrar() (*tracker.Registrar, error) {
+	if len(s.cfg.Trackers) == 0 {
+		return nil, nil
+	}
+	r, err := tracker.NewRegistrar(s.cfg.Trackers, s.http)
+	if err != nil {
+		return nil, fmt.Errorf("trackers: %w", err)
+	}
+	return r, nil
+}
+
+func (s *Seeder) announceURLs() []string {
+	if len(s.cfg.Trackers) > 0 {
+		return s.cfg.Trackers
+	}
+	ip, _ := netip.ParseAddr(s.cfg.Advertise) // checked by Validate
+	return []string{"http://" + netip.AddrPortFrom(ip, s.Addr().Port()).String() + tracker.PathAnnounce}
+}
+
+// undo gives back what open got before it failed.
+func (s *Seeder) undo() error {
+	var errs []error
+	if s.gossip != nil {
+		errs = append(errs, s.gossip.Close())
+	}
+	if s.swarm != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		errs = append(errs, s.swarm.Run(ended))
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Addr is the bound address of the control API.
+func (s *Seeder) Addr() netip.AddrPort { return s.server.Addr() }
+
+// SwarmAddr is where the swarm reaches the seeder.
+func (s *Seeder) SwarmAddr() netip.AddrPort { return s.swarm.Addr() }
+
+// GossipAddr is where the fleet's gossip reaches the seeder.
+func (s *Seeder) GossipAddr() netip.AddrPort { return s.gossip.Addr() }
+
+// Run serves until ctx ends or a part of the seeder fails. When it returns
+// nothing runs or is open any more, and all that was acknowledged is on disk.
+func (s *Seeder) Run(ctx context.Context) error {
+	s.log.Info("seeder started", zap.String("version", s.version), zap.Stringer("listen", s.Addr()),
+		zap.Stringer("swarm", s.SwarmAddr()), zap.Stringer("gossip", s.GossipAddr()), zap.String("store", s.cfg.storeDir()))
+	s.log.Warn("tls is off")
+	// The ledger outlives those who ask it: their last requests end by its
+	// answers.
+	books, closeBooks := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeBooks()
+	closed := make(chan error, 1)
+	go func() { closed <- s.ledger.run(books) }()
+	err := s.runParts(ctx)
+	closeBooks()
+	s.http.CloseIdleConnections()
+	err = errors.Join(err, <-closed, s.dir.Close())
+	s.log.Info("seeder stopped", zap.Error(err))
+	return err
+}
+
+func (s *Seeder) runParts(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.server.Run(ctx) })
+	g.Go(func() error { return s.tracker.Run(ctx) })
+	g.Go(func() error { return s.swarm.Run(ctx) })
+	g.Go(func() error { return s.gossip.Run(ctx) })
+	g.Go(func() error { return s.listen(ctx) })
+	g.Go(func() error { return s.offers.run(ctx, s.ledger.books.stir, s.pace.renew, s.wake) })
+	return g.Wait()
+}
+
+// wake has hosts ask for their orders. Those that wait in a poll have them
+// already; it is for the others.
+func (s *Seeder) wake() {
+	if err := s.gossip.Wake(); err != nil && !errors.Is(err, gossip.ErrEnded) {
+		s.log.Warn("fleet not woken", zap.Error(err))
+	}
+}
