@@ -24,6 +24,10 @@ var ErrUnreachable = errors.New("seeder unreachable")
 // wait for.
 const callTimeout = 20 * time.Second
 
+// maxAnswerLen bounds an answer, in bytes: a status of 10,000 hosts with the
+// longest tail of a hook's output for each.
+const maxAnswerLen = 128 << 20
+
 // Client calls the control API of one seeder.
 type Client struct {
 	base string
@@ -44,10 +48,20 @@ func NewClient(base string, c *http.Client) (*Client, error) {
 func (c *Client) URL() string { return c.base }
 
 // Upload streams an artifact to the seeder and returns what the seeder found
-// it to be.
+// it to be. A reader with a Size method, in bytes, lets the seeder refuse at the
+// start what its disk has no room for.
 func (c *Client) Upload(ctx context.Context, artifact io.Reader) (Blob, error) {
 	var b Blob
-	res, err := c.send(ctx, http.MethodPost, PathBlobs, io.NopCloser(artifact), "application/octet-stream")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+PathBlobs, io.NopCloser(artifact))
+	if err != nil {
+		return b, fmt.Errorf("call seeder: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.ContentLength = -1
+	if sized, ok := artifact.(interface{ Size() int64 }); ok {
+		req.ContentLength = sized.Size()
+	}
+	res, err := c.do(req)
 	if err != nil {
 		return b, err
 	}
@@ -119,7 +133,7 @@ func (c *Client) Report(ctx context.Context, r Report) (Receipt, error) {
 func (c *Client) Torrent(ctx context.Context, artifact release.Digest) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := c.send(ctx, http.MethodGet, strings.Replace(PathTorrents, "{digest}", artifact.String(), 1), nil, "")
+	res, err := c.send(ctx, http.MethodGet, strings.Replace(PathTorrents, "{digest}", artifact.String(), 1), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +155,7 @@ func pollQuery(after uint64, wait time.Duration) url.Values {
 func (c *Client) poll(ctx context.Context, path string, wait time.Duration, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, wait+callTimeout)
 	defer cancel()
-	res, err := c.send(ctx, http.MethodGet, path, nil, "")
+	res, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
@@ -159,23 +173,28 @@ func (c *Client) call(ctx context.Context, method, path string, req, answer any)
 		}
 		body = bytes.NewReader(b)
 	}
-	res, err := c.send(ctx, method, path, body, "application/json")
+	res, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
 	return decode(res, answer)
 }
 
-// send returns an answer of status 2xx with its body open, or the error that
-// the seeder gave instead.
-func (c *Client) send(ctx context.Context, method, path string, body io.Reader, contentType string) (*http.Response, error) {
+// send makes a call whose body, if there is one, is JSON.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("call seeder: %w", err)
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", contentType)
+		req.Header.Set("Content-Type", "application/json")
 	}
+	return c.do(req)
+}
+
+// do returns an answer of status 2xx with its body open, or the error that the
+// seeder gave instead.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -189,7 +208,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 
 func decode(res *http.Response, answer any) error {
 	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswerLen)).Decode(answer); err != nil {
 		return fmt.Errorf("%w: read answer of %s: %w", ErrUnreachable, res.Request.URL.Path, err)
 	}
 	return nil

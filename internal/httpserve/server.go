@@ -124,7 +124,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	cancel()
 	err := s.stop()
-	<-failed // always ErrServerClosed: the listener was closed by stop
+	if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serve on %s: %w", s.Addr(), ended))
+	}
 	return err
 }
 

@@ -130,6 +130,21 @@ func (f *file) readJournal() error {
 	return f.journal.Truncate(fi.Size() - int64(len(b)))
 }
 
+// seal gives up writing: a complete artifact may be a program, and the kernel
+// refuses to run a file that anybody has open for writing (ETXTBSY). The
+// read-only file takes over the descriptor, so that reads under way go on.
+func (f *file) seal() error {
+	data, err := os.Open(f.data.Name())
+	if err != nil {
+		return fmt.Errorf("reopen artifact: %w", err)
+	}
+	defer data.Close()
+	if err := unix.Dup3(int(data.Fd()), int(f.data.Fd()), unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("reopen artifact: %w", err)
+	}
+	return nil
+}
+
 // Close implements io.Closer.
 func (f *file) Close() error {
 	err := f.data.Close()

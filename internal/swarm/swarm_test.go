@@ -3,11 +3,14 @@ package swarm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,7 +83,7 @@ func fetchAll(t *testing.T, seeder *Swarm, torrentFile []byte, peers []*Swarm, p
 }
 
 func TestSwarmDelivers(t *testing.T) {
-	for _, size := range []int{1, 1000, 64 << 10, 64<<10 + 1, 5<<20 + 12345, 100<<20} {
+	for _, size := range []int{1, 1000, 64 << 10, 64<<10 + 1, 5<<20 + 12345, 100 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			artifact := randomArtifact(size)
 			torrentFile := makeTorrent(t, artifact)
@@ -98,6 +101,12 @@ func TestSwarmDelivers(t *testing.T) {
 				got, err := os.ReadFile(paths[i])
 				if err != nil || !bytes.Equal(got, artifact) {
 					t.Errorf("peer %d: wrong bytes (%v)", i, err)
+				}
+				if err := os.Chmod(paths[i], 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := exec.Command(paths[i]).Run(); errors.Is(err, syscall.ETXTBSY) {
+					t.Errorf("peer %d: the artifact is still open for writing", i)
 				}
 				if p.Done != int64(size) || p.Bytes.Useful() != int64(size) || p.Bytes.Local != 0 {
 					t.Errorf("peer %d: progress %+v of %d bytes", i, p, size)

@@ -94,7 +94,7 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 		case <-complete:
 			update(t.progress())
 			t.announceNow()
-			return nil
+			return t.file.seal()
 		case <-tick.C:
 			update(t.progress())
 		case err := <-t.writeError:

@@ -5,14 +5,14 @@ import "encoding/json"
 // Facts are what a hook is told about its release. The names are a contract
 // with other people's scripts: fields are only ever added.
 type Facts struct {
-	App             string `json:"app"`
-	Version         string `json:"version"`
-	ReleaseDir      string `json:"release_dir"`      // absolute path of the staged release
-	Artifact        string `json:"artifact"`         // absolute path of the artifact file
-	PreviousVersion string `json:"previous_version"` // the last release whose hook succeeded; empty: none
-	PreviousDir     string `json:"previous_dir"`     // absolute path; empty: none, or no longer there
-	Deploy          string `json:"deploy"`           // id
-	Host            string `json:"host"`             // name of this host
+	App             string `json:"CROW_APP"`
+	Version         string `json:"CROW_VERSION"`
+	ReleaseDir      string `json:"CROW_RELEASE_DIR"`      // absolute path of the staged release
+	Artifact        string `json:"CROW_ARTIFACT"`         // absolute path of the artifact file
+	PreviousVersion string `json:"CROW_PREVIOUS_VERSION"` // the last release whose hook succeeded; empty: none
+	PreviousDir     string `json:"CROW_PREVIOUS_DIR"`     // absolute path; empty: none, or no longer there
+	Deploy          string `json:"CROW_DEPLOY"`           // id
+	Host            string `json:"CROW_HOST"`             // name of this host
 }
 
 // Env gives the facts as environment variables; those without a value are set
@@ -30,7 +30,8 @@ func (f Facts) Env() []string {
 	}
 }
 
-// JSON gives the facts as one JSON object on one line.
+// JSON gives the facts as one JSON object on one line, under the names that
+// they have in the environment.
 func (f Facts) JSON() []byte {
 	b, err := json.Marshal(f)
 	if err != nil { // cannot be: strings always encode

@@ -72,7 +72,7 @@ func TestDescriptors(t *testing.T) {
 }
 
 func TestFacts(t *testing.T) {
-	want := `{"app":"a","version":"1","release_dir":"/r","artifact":"/x","previous_version":"","previous_dir":"","deploy":"d-1","host":"h"}` + "\n"
+	want := `{"CROW_APP":"a","CROW_VERSION":"1","CROW_RELEASE_DIR":"/r","CROW_ARTIFACT":"/x","CROW_PREVIOUS_VERSION":"","CROW_PREVIOUS_DIR":"","CROW_DEPLOY":"d-1","CROW_HOST":"h"}` + "\n"
 	f := Facts{App: "a", Version: "1", ReleaseDir: "/r", Artifact: "/x", Deploy: "d-1", Host: "h"}
 	if got := string(f.JSON()); got != want {
 		t.Errorf("JSON %s, want %s", got, want)

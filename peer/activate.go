@@ -1,0 +1,104 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/release"
+	"crow/peer/hook"
+)
+
+// linkTemp is the name under which the new link is made before it replaces the
+// old one.
+const linkTemp = "." + release.CurrentLink + tempMark
+
+// activate sets the staged release live: it writes down that it will, swaps the
+// link, runs the hook and writes down the result. A kill at any point leaves a
+// record by which the next life does what is missing; only the hook may so run
+// twice.
+func (j *job) activate(life context.Context) error {
+	began := time.Now()
+	j.rec.Activating = &intent{Deploy: j.order.Deploy, Version: j.version()}
+	if err := j.save(); err != nil {
+		return fmt.Errorf("activate: %w", err)
+	}
+	j.enter(release.Activating)
+	if err := swap(j.layout.app(j.name()), j.version()); err != nil {
+		return fmt.Errorf("activate: %w", err)
+	}
+	j.rec.current = j.version()
+	if err := j.runHook(life); err != nil {
+		return err
+	}
+	j.rec.succeed(j.placed())
+	final := j.report
+	final.Phase = release.Active
+	j.rec.conclude(final, time.Now())
+	if err := j.save(); err != nil {
+		return fmt.Errorf("activate: %w", err)
+	}
+	j.enter(release.Active)
+	j.log.Info("release is live", zap.Duration("took", time.Since(began)))
+	return nil
+}
+
+// swap makes the app's link name a version, in one rename.
+func swap(app, version string) error {
+	tmp := filepath.Join(app, linkTemp)
+	if err := removeIfThere(tmp); err != nil {
+		return err
+	}
+	if err := os.Symlink(version, tmp); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, filepath.Join(app, release.CurrentLink)); err != nil {
+		return err
+	}
+	return syncDir(app)
+}
+
+// runHook runs the app's hook, if it has one. When the agent ends first, the
+// hook is ended too, and runs again in the next life.
+func (j *job) runHook(life context.Context) error {
+	if len(j.app.Hook) == 0 {
+		return nil
+	}
+	facts := j.facts()
+	result, err := hook.Run(life, hook.Command{
+		Argv: j.app.Hook, Dir: facts.ReleaseDir, Env: facts.Env(), Stdin: facts.JSON(), Timeout: j.app.HookTimeout,
+		Record: j.layout.hook(j.name()),
+	})
+	if life.Err() != nil {
+		return errStopped
+	}
+	j.report.Hook = &result
+	j.log.Info("hook ended", zap.Int("exit", result.Exit), zap.Float64("took", result.Seconds))
+	return err
+}
+
+func (j *job) facts() hook.Facts {
+	f := hook.Facts{
+		App: j.name(), Version: j.version(), ReleaseDir: j.layout.release(j.name(), j.version()),
+		Artifact: j.cache.path(j.order.Manifest.SHA256), Deploy: j.order.Deploy, Host: j.cfg.Name,
+	}
+	if !j.app.Unpack {
+		f.Artifact = filepath.Join(f.ReleaseDir, artifactName)
+	}
+	if before := j.rec.before(j.version()); before.Version != "" {
+		f.PreviousVersion = before.Version
+		if dir := j.layout.release(j.name(), before.Version); isFolder(dir) {
+			f.PreviousDir = dir
+		}
+	}
+	return f
+}
+
+func isFolder(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
+}

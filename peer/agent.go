@@ -1,0 +1,292 @@
+package peer
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/gossip"
+	"crow/internal/release"
+)
+
+// maxHints bounds the neighbours that gossip adds to a transfer at a time. They
+// are drawn anew each time, so that a few are enough to reach everyone, and a
+// large fleet does not become one full mesh.
+const maxHints = 10
+
+// agent is the loop that owns what this host runs: it takes orders, starts and
+// ends jobs, and says where they stand. Nothing else changes slots; whoever
+// has something to say sends it here.
+type agent struct {
+	*host
+	boot    string
+	slots   map[string]*slot // by app
+	seq     uint64
+	poller  *poller
+	report  *reporter
+	keeper  *keeper
+	swarm   node
+	members func() []gossip.Member
+	metrics *metrics
+	idle    func() // closes idle connections to seeders
+
+	events  chan event
+	updates chan update
+	lost    chan release.Digest
+	jobs    sync.WaitGroup
+	changed change // since the last report
+}
+
+// change says how soon it must be reported.
+type change uint8
+
+const (
+	changeNone change = iota
+	changeProgress
+	changeUrgent
+)
+
+// run loops until ctx ends and every job has. It first goes on with the orders
+// of an earlier life.
+func (a *agent) run(ctx context.Context, woken <-chan gossip.Event) {
+	old := sane(a.state.orders(), a.log)
+	a.swarm.SetTrackers(old.Trackers)
+	a.take(ctx, old)
+	a.needs()
+	tick := time.NewTicker(a.timing.neighbours)
+	defer tick.Stop()
+	for {
+		select {
+		case u := <-a.updates:
+			a.update(ctx, u)
+		case e := <-a.events:
+			a.event(ctx, e)
+		case d := <-a.lost:
+			a.restore(ctx, d)
+		case e, ok := <-woken:
+			if !ok {
+				woken = nil
+			}
+			a.gossip(e)
+		case <-tick.C:
+			a.hint()
+		case <-ctx.Done():
+			a.drain()
+			return
+		}
+		a.tell()
+	}
+}
+
+// drain waits for the jobs, whose contexts have ended, and hears them out.
+func (a *agent) drain() {
+	done := make(chan struct{})
+	go func() {
+		a.jobs.Wait()
+		close(done)
+	}()
+	for {
+		select {
+		case e := <-a.events:
+			if s := a.slots[e.app]; e.ended && s.job != nil {
+				s.job.letGo()
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
+// update follows the poller, to another seeder or to new orders. Every new
+// connection and every new epoch begins with orders, even if they are the old
+// ones, and so with a report.
+func (a *agent) update(ctx context.Context, u update) {
+	if u.client == nil {
+		a.metrics.connected.Set(0)
+		return
+	}
+	a.metrics.connected.Set(1)
+	if u.orders == nil {
+		a.report.use(u.client)
+	}
+	if u.orders != nil {
+		a.swarm.SetTrackers(u.orders.Trackers)
+		a.take(ctx, *u.orders)
+		a.needs()
+	}
+}
+
+// take makes orders the wanted state of all apps.
+func (a *agent) take(ctx context.Context, o control.Orders) {
+	wanted := map[string]*control.Order{}
+	for _, order := range o.Orders {
+		wanted[order.Manifest.App] = &order
+		if a.slots[order.Manifest.App] == nil {
+			a.slots[order.Manifest.App] = &slot{rec: a.state.app(a.layout, order.Manifest.App)}
+		}
+	}
+	for app, s := range a.slots {
+		s.order = wanted[app]
+		a.consider(ctx, s)
+		if s.isEmpty() {
+			delete(a.slots, app)
+		}
+	}
+	a.changed = changeUrgent
+}
+
+// consider brings a slot closer to its order: lets a job go on, stops one that
+// is for something else, or starts one. A stopped job comes back here when it
+// has ended; one that runs a hook ends in its own time.
+func (a *agent) consider(ctx context.Context, s *slot) {
+	if s.job != nil && s.job.serves(s.order) {
+		if !s.job.repair {
+			s.verdict = nil
+		}
+		return
+	}
+	s.verdict = nil
+	if s.job != nil {
+		s.job.cancel()
+		if s.order != nil {
+			s.verdict = &control.JobReport{Deploy: s.order.Deploy, App: s.order.Manifest.App, Version: s.order.Manifest.Version}
+		}
+		return
+	}
+	if s.order == nil {
+		return
+	}
+	p, report := decide(*s.order, s.rec)
+	if p == planRun {
+		a.start(ctx, s, report, false)
+		return
+	}
+	s.verdict = &report
+	if p == planKeep {
+		a.log.Info("release is live already", zap.String("app", report.App),
+			zap.Stringer("release", s.order.Manifest.Ref()), zap.String("deploy", report.Deploy))
+	}
+}
+
+// start begins a job for a slot's order. The artifact is held before anything
+// else can find that nobody needs it.
+func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, repair bool) {
+	if ctx.Err() != nil {
+		return
+	}
+	work, cancel := context.WithCancel(ctx)
+	s.job = &running{
+		order: *s.order, report: report, repair: repair, cancel: cancel, letGo: a.cache.hold(s.order.Manifest.SHA256),
+	}
+	j := newJob(a.host, *s.order, s.rec, report, a.events)
+	j.repair = repair
+	a.jobs.Go(func() { j.run(ctx, work) })
+}
+
+// event takes in what a job says.
+func (a *agent) event(ctx context.Context, e event) {
+	s := a.slots[e.app]
+	if e.report.Phase != s.job.report.Phase {
+		a.changed = changeUrgent
+	} else {
+		a.changed = max(a.changed, changeProgress)
+	}
+	s.rec, s.job.report = e.rec, e.report
+	if !e.ended {
+		return
+	}
+	job := s.job
+	s.job = nil
+	job.cancel()
+	if !job.repair {
+		a.metrics.ended(e.report)
+	}
+	a.consider(ctx, s)
+	a.needs() // before the artifact is let go, or a sweep could take it
+	job.letGo()
+	a.changed = changeUrgent
+}
+
+// restore fetches an artifact again that was found corrupt, if it belongs to
+// an ordered release that is otherwise done with; jobs under way see to it by
+// themselves.
+func (a *agent) restore(ctx context.Context, d release.Digest) {
+	for _, s := range a.slots {
+		if s.order != nil && s.order.Manifest.SHA256 == d && s.job == nil && s.verdict.Phase != release.Failed {
+			a.start(ctx, s, *s.verdict, true)
+		}
+	}
+}
+
+// gossip wakes the poller when orders may have changed, or a seeder is there
+// again.
+func (a *agent) gossip(e gossip.Event) {
+	if e.Kind == gossip.Woken || e.Kind == gossip.Joined && e.Member.Role() == gossip.RoleSeeder {
+		a.poller.wake()
+	}
+}
+
+// needs tells the keeper which artifacts must stay.
+func (a *agent) needs() {
+	needed := map[release.Digest]bool{}
+	for _, s := range a.slots {
+		s.needs(needed)
+	}
+	a.keeper.want(needed)
+}
+
+// hint offers alive members as neighbours to the transfers under way, so that
+// they go on when no tracker answers.
+func (a *agent) hint() {
+	var fetching []release.Digest
+	for _, s := range a.slots {
+		if s.job != nil && (s.job.repair || s.job.report.Phase <= release.Fetching) {
+			fetching = append(fetching, s.job.order.Manifest.InfoHash)
+		}
+	}
+	if len(fetching) == 0 {
+		return
+	}
+	var seeders, peers []netip.AddrPort
+	for _, m := range a.members() {
+		addr, ok := m.SwarmAddr()
+		switch {
+		case !ok || m.State != gossip.Alive || m.Name == a.cfg.Name:
+		case m.Role() == gossip.RoleSeeder:
+			seeders = append(seeders, addr)
+		default:
+			peers = append(peers, addr)
+		}
+	}
+	for _, infohash := range fetching {
+		a.swarm.AddNeighbours(infohash, append(draw(seeders), draw(peers)...))
+	}
+}
+
+// draw picks at most maxHints at random.
+func draw(addrs []netip.AddrPort) []netip.AddrPort {
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	return addrs[:min(len(addrs), maxHints)]
+}
+
+// tell reports if there is anything new.
+func (a *agent) tell() {
+	if a.changed == changeNone {
+		return
+	}
+	a.seq++
+	r := control.Report{Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}}
+	for app, s := range a.slots {
+		if s.rec.current != "" {
+			r.Running[app] = s.rec.current
+		}
+		r.Jobs = append(r.Jobs, s.reports()...)
+	}
+	a.report.offer(r, a.changed == changeUrgent)
+	a.changed = changeNone
+}

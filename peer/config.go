@@ -1,0 +1,185 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+	"crow/internal/transport"
+)
+
+// Defaults of keys that a config file leaves out.
+const (
+	DefaultHookTimeout              = 5 * time.Minute
+	DefaultKeep                     = 3
+	DefaultDiskMargin  release.Size = 64 << 20 // room for logs and state to go on being written
+)
+
+// anyApp is the key in Config.Apps that stands for every app without one.
+const anyApp = "*"
+
+// maxLabelLen bounds a label's value, in bytes: labels travel in gossip.
+const maxLabelLen = 256
+
+// Config is the peer's config file. Keys are as in the yaml tags.
+type Config struct {
+	Name          string         `yaml:"name"`            // of this host; unique in the fleet
+	DataDir       string         `yaml:"data_dir"`        // absolute path; cache, staged releases and state
+	Advertise     string         `yaml:"advertise"`       // IP that neighbours reach this host at
+	Seeders       []string       `yaml:"seeders"`         // URLs, tried in turn
+	SwarmListen   string         `yaml:"swarm_listen"`    // host:port of the peer wire
+	GossipListen  string         `yaml:"gossip_listen"`   // host:port of serf, TCP and UDP
+	GossipJoin    []string       `yaml:"gossip_join"`     // host:port of members to join by
+	GossipKeyFile string         `yaml:"gossip_key_file"` // path; empty: gossip is in the clear
+	TLS           transport.TLS  `yaml:"tls"`
+	Insecure      bool           `yaml:"insecure"`       // allow no TLS and no gossip key off loopback
+	MetricsListen string         `yaml:"metrics_listen"` // host:port of /metrics and /healthz; empty: none
+	SwarmStandard bool           `yaml:"swarm_standard"` // 16 KiB requests, so that other clients can join
+	Limits        Limits         `yaml:"limits"`         // of the swarm
+	DiskMargin    release.Size   `yaml:"disk_margin"`    // bytes that a fetch leaves free
+	Labels        release.Labels `yaml:"labels"`
+	Apps          map[string]App `yaml:"apps"` // by app; "*" is every app that is not named
+}
+
+// Limits bound what the peer's swarm sends and receives.
+type Limits struct {
+	Upload   release.Rate `yaml:"upload"`   // bytes a second; 0: no limit
+	Download release.Rate `yaml:"download"` // bytes a second; 0: no limit
+}
+
+// App is what this host does with an app's releases.
+type App struct {
+	Hook        []string      `yaml:"hook"`         // absolute program and arguments; empty: none
+	HookTimeout time.Duration `yaml:"hook_timeout"` // 0: DefaultHookTimeout
+	Unpack      bool          `yaml:"unpack"`       // tar, tar.gz and tar.zst into the release's folder
+	Keep        int           `yaml:"keep"`         // releases kept on disk; 0: DefaultKeep
+}
+
+// DefaultConfig returns the values of keys that a config file leaves out.
+func DefaultConfig() Config {
+	return Config{
+		DataDir: "/var/lib/crow", Advertise: "127.0.0.1",
+		SwarmListen: "127.0.0.1:7401", GossipListen: "127.0.0.1:7402",
+		DiskMargin: DefaultDiskMargin,
+	}
+}
+
+// Validate checks every field and names the first bad one by its key.
+func (c Config) Validate() error {
+	if err := release.ValidateHost(c.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	if !filepath.IsAbs(c.DataDir) {
+		return fmt.Errorf("data_dir: %q is not an absolute path", c.DataDir)
+	}
+	if c.DiskMargin < 0 {
+		return fmt.Errorf("disk_margin: %d is negative", c.DiskMargin)
+	}
+	return first(c.validateNetwork, c.validateLabels, c.validateApps)
+}
+
+// first returns the first error that a check finds.
+func first(checks ...func() error) error {
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) validateNetwork() error {
+	ip, err := netip.ParseAddr(c.Advertise)
+	if err != nil || ip.IsUnspecified() {
+		return fmt.Errorf("advertise: %q is not an IP address that the fleet can reach", c.Advertise)
+	}
+	if !c.TLS.Off {
+		return errors.New("tls: missing: this version knows only tls: off")
+	}
+	if len(c.Seeders) == 0 {
+		return errors.New("seeders: missing: want the URL of a seeder or more")
+	}
+	for _, url := range c.Seeders {
+		if _, err := control.NewClient(url, nil); err != nil {
+			return fmt.Errorf("seeders: %w", err)
+		}
+	}
+	for _, l := range []struct{ key, addr string }{
+		{"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen}, {"metrics_listen", c.MetricsListen},
+	} {
+		if l.addr == "" && l.key == "metrics_listen" {
+			continue
+		}
+		if err := c.security().Check(l.addr); err != nil {
+			return fmt.Errorf("%s: %w", l.key, err)
+		}
+	}
+	return nil
+}
+
+func (c Config) validateLabels() error {
+	if len(c.Labels) > control.MaxLabels {
+		return fmt.Errorf("labels: %d of them, at most %d are allowed", len(c.Labels), control.MaxLabels)
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		if err := release.ValidateLabel(key); err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
+		if n := len(c.Labels[key]); n > maxLabelLen {
+			return fmt.Errorf("labels.%s: %d bytes, at most %d are allowed", key, n, maxLabelLen)
+		}
+	}
+	return nil
+}
+
+func (c Config) validateApps() error {
+	if len(c.Apps) > control.MaxApps {
+		return fmt.Errorf("apps: %d of them, at most %d are allowed", len(c.Apps), control.MaxApps)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
+		if err := release.ValidateApp(name); err != nil && name != anyApp {
+			return fmt.Errorf("apps: %w", err)
+		}
+		if err := c.Apps[name].validate(); err != nil {
+			return fmt.Errorf("apps.%s.%w", name, err)
+		}
+	}
+	return nil
+}
+
+// validate checks an app's fields; the error begins with the bad one's key.
+func (a App) validate() error {
+	switch {
+	case len(a.Hook) > 0 && !filepath.IsAbs(a.Hook[0]):
+		return fmt.Errorf("hook: %q is not the absolute path of a program", a.Hook[0])
+	case a.HookTimeout < 0:
+		return fmt.Errorf("hook_timeout: %s is negative", a.HookTimeout)
+	case a.Keep < 0:
+		return fmt.Errorf("keep: %d is negative", a.Keep)
+	}
+	return nil
+}
+
+// app is what this host does with an app, with defaults filled in; false if
+// the config speaks of it neither by name nor by "*".
+func (c Config) app(name string) (App, bool) {
+	a, ok := c.Apps[name]
+	if !ok {
+		a, ok = c.Apps[anyApp]
+	}
+	if a.HookTimeout == 0 {
+		a.HookTimeout = DefaultHookTimeout
+	}
+	if a.Keep == 0 {
+		a.Keep = DefaultKeep
+	}
+	return a, ok
+}
+
+func (c Config) security() transport.Security { return transport.Security{Insecure: c.Insecure} }

@@ -1,0 +1,226 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"crow/internal/control"
+	"crow/internal/release"
+	"crow/internal/swarm"
+	"crow/peer/stage"
+)
+
+// fetch brings the verified artifact into the cache: from there if it is there,
+// else over the swarm.
+func (j *job) fetch(ctx context.Context) error {
+	m := j.order.Manifest
+	began := time.Now()
+	j.enter(release.Fetching)
+	unlock, err := j.cache.lock(ctx, m.SHA256)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	cached, err := j.cached(ctx)
+	if err == nil && !cached {
+		err = j.download(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	j.cache.offer(m.SHA256)
+	if j.report.Phase >= release.Verified {
+		return nil // an earlier job of this deploy told of the fetch
+	}
+	if cached {
+		j.report.Bytes = release.Bytes{Local: m.Size}
+	}
+	j.report.FetchSeconds = time.Since(began).Seconds()
+	j.enter(release.Verified)
+	j.log.Info("artifact verified", zap.Int64("bytes", m.Size), zap.Int64("received", j.report.Bytes.Received()),
+		zap.Bool("cached", cached), zap.Duration("took", time.Since(began)))
+	return nil
+}
+
+// cached looks for the artifact in the cache.
+func (j *job) cached(ctx context.Context) (bool, error) {
+	ctx, beat, stop := watch(ctx, j.timing.stall, func() error { return errors.New("verify stalled: the disk does not answer") })
+	defer stop()
+	return j.cache.has(ctx, j.order.Manifest.SHA256, beat)
+}
+
+// download fetches over the swarm and verifies the whole. The caller has the
+// artifact's turn, so no other app's job fetches the same.
+func (j *job) download(ctx context.Context) error {
+	m := j.order.Manifest
+	var done atomic.Int64
+	ctx, beat, stop := watch(ctx, j.timing.stall, func() error {
+		return fmt.Errorf("fetch stalled: nothing arrived for %s, %s of %s are here", j.timing.stall, release.Size(done.Load()), release.Size(m.Size))
+	})
+	defer stop()
+	torrent, err := j.torrent(ctx)
+	if err != nil {
+		return err
+	}
+	if err := j.checkRoom(m.Size - allocated(j.cache.partPath(m.SHA256))); err != nil {
+		return err
+	}
+	j.cache.withdraw(m.SHA256) // what was offered, if anything, is no longer there
+	j.log.Info("fetch begins", zap.Stringer("infohash", m.InfoHash), zap.Int64("bytes", m.Size))
+	err = j.cache.swarm.Fetch(ctx, torrent, j.cache.partPath(m.SHA256), func(p swarm.Progress) {
+		if p.Done > done.Swap(p.Done) {
+			beat()
+		}
+		if j.report.Phase < release.Verified {
+			j.report.Bytes = p.Bytes
+			j.progress()
+		}
+	})
+	if err != nil {
+		return j.fetchFailed(ctx, err)
+	}
+	beat()
+	return j.cache.adopt(ctx, m.SHA256, beat)
+}
+
+// fetchFailed words a failed transfer. On a full disk what arrived is given
+// back, since others need the room; else it stays for the next attempt.
+func (j *job) fetchFailed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if isFull(err) {
+		return errors.Join(fmt.Errorf("disk full: fetch: %w", err), j.cache.discard(j.order.Manifest.SHA256))
+	}
+	return fmt.Errorf("fetch: %w", err)
+}
+
+// torrent returns the artifact's torrent, from the state or from a seeder.
+func (j *job) torrent(ctx context.Context) ([]byte, error) {
+	m := j.order.Manifest
+	if b, t, ok := j.state.torrent(m.SHA256); ok && matches(m, t) == nil {
+		return b, nil
+	}
+	b, err := j.seeders.torrent(ctx, m.SHA256, j.timing)
+	if err != nil {
+		return nil, err
+	}
+	t, err := swarm.ParseTorrent(b)
+	if err == nil {
+		err = matches(m, t)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("torrent of %s: %w", m.Ref(), err)
+	}
+	return b, j.state.putTorrent(m.SHA256, b)
+}
+
+// matches checks that a torrent is the one that the manifest speaks of.
+func matches(m release.Manifest, t swarm.Torrent) error {
+	switch {
+	case t.InfoHash != m.InfoHash:
+		return fmt.Errorf("infohash %s differs from the manifest's %s", t.InfoHash, m.InfoHash)
+	case t.Size != m.Size:
+		return fmt.Errorf("size %d differs from the manifest's %d", t.Size, m.Size)
+	case t.PieceLength != m.PieceLength:
+		return fmt.Errorf("piece length %d differs from the manifest's %d", t.PieceLength, m.PieceLength)
+	}
+	return nil
+}
+
+// checkRoom compares what the rest of the job needs with what is free: bytes
+// to come, what staging needs, and the margin that stays free.
+func (j *job) checkRoom(bytes int64) error {
+	need := sum(max(0, bytes), int64(j.cfg.DiskMargin))
+	if m := j.order.Manifest; !j.isStaged() {
+		need = sum(need, stage.Estimate(m.Format, m.Size, j.app.Unpack))
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(j.layout.root, &fs); err != nil {
+		return fmt.Errorf("free space of %s: %w", j.layout.root, err)
+	}
+	return room(j.layout.root, need, int64(fs.Bavail)*fs.Bsize)
+}
+
+// sum adds sizes without overflow.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+func room(dir string, need, free int64) error {
+	if need <= free {
+		return nil
+	}
+	return fmt.Errorf("disk full: need %s in %s, %s free", release.Size(need), dir, release.Size(free))
+}
+
+// allocated is how much disk a file takes already, in bytes.
+func allocated(path string) int64 {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return 0
+	}
+	const blockSize = 512 // of st_blocks, whatever the file system's own
+	return fi.Sys().(*syscall.Stat_t).Blocks * blockSize
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+// seeders are the configured ones, asked in turn.
+type seeders []*control.Client
+
+// torrent asks the seeders for an artifact's torrent until one has it, they
+// all say that there is none, or ctx ends.
+func (s seeders) torrent(ctx context.Context, d release.Digest, t timing) ([]byte, error) {
+	pauses := t.backoff()
+	for {
+		missing := 0
+		var err error
+		for _, c := range s {
+			var b []byte
+			if b, err = c.Torrent(ctx, d); err == nil {
+				return b, nil
+			}
+			if isCode(err, control.CodeNotFound) {
+				missing++
+			}
+		}
+		if missing == len(s) {
+			return nil, fmt.Errorf("get torrent: %w", err)
+		}
+		if pause(ctx, pauses.NextBackOff()) != nil {
+			return nil, fmt.Errorf("get torrent: %w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+func isCode(err error, code control.Code) bool {
+	var e *control.Error
+	return errors.As(err, &e) && e.Code == code
+}
+
+// pause waits, or returns early with the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,277 @@
+// Package peer is the agent on every host of a fleet: it takes orders from the
+// seeder, fetches artifacts through the swarm, stages them, sets them live with
+// the host's own deploy hook, reports, and keeps the last releases.
+//
+// It owns data_dir and what runs there: one loop (agent.go) owns the state of
+// all apps, one job for each app does the work (job.go: fetch, staging,
+// activate, retain), and others send the loop events: the poller (orders.go),
+// gossip, the keeper of the cache (keeper.go). Moving pieces belongs to package
+// swarm, unpacking to peer/stage, the running of a hook to peer/hook, and what
+// host and seeder say to each other to package control.
+package peer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"crow/internal/control"
+	"crow/internal/gossip"
+	"crow/internal/httpserve"
+	"crow/internal/release"
+	"crow/internal/store"
+	"crow/internal/swarm"
+)
+
+// Options are what a peer is given besides its config file.
+type Options struct {
+	Version string // of this crow, for the seeder's list of hosts
+	Log     *zap.Logger
+}
+
+// node is this host's part in the swarm.
+type node interface {
+	transfer
+	SetTrackers(announceURLs []string)
+	Addr() netip.AddrPort
+	Run(ctx context.Context) error
+}
+
+// Peer is one host's agent. New binds its listeners, Run does its work.
+type Peer struct {
+	log     *zap.Logger
+	store   *store.Dir
+	swarm   node
+	gossip  *gossip.Gossip
+	metrics *httpserve.Server // nil: no metrics_listen
+	agent   *agent
+}
+
+// New checks the config, locks data_dir, reads what an earlier life left in it
+// and binds all listeners. After an error nothing is left bound or locked.
+// Run must be called to give them back.
+func New(c Config, opts Options) (*Peer, error) {
+	return open(c, opts, defaultTiming(), joinSwarm)
+}
+
+func joinSwarm(c swarm.Config) (node, error) {
+	s, err := swarm.New(c)
+	if err != nil {
+		return nil, err // and not a nil *swarm.Swarm in an interface
+	}
+	return s, nil
+}
+
+func open(c Config, opts Options, t timing, join func(swarm.Config) (node, error)) (*Peer, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Peer{log: opts.Log}
+	if err := p.bind(c, opts, t, join); err != nil {
+		return nil, errors.Join(err, p.release())
+	}
+	return p, nil
+}
+
+func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (node, error)) (err error) {
+	l := layout{c.DataDir}
+	for _, dir := range []string{l.root, l.cache(), l.apps()} {
+		if err := os.MkdirAll(dir, folderMode); err != nil {
+			return fmt.Errorf("data_dir: %w", err)
+		}
+	}
+	if p.store, err = store.Open(l.state(), opts.Log); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if err := os.MkdirAll(l.hooks(), stateMode); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if p.swarm, err = join(swarmConfig(c, opts)); err != nil {
+		return fmt.Errorf("swarm_listen: %w", err)
+	}
+	if p.gossip, err = newGossip(c, opts, p.swarm.Addr().Port()); err != nil {
+		return err
+	}
+	m := newMetrics(opts.Version)
+	if c.MetricsListen != "" {
+		if p.metrics, err = m.serve(c, opts); err != nil {
+			return fmt.Errorf("metrics_listen: %w", err)
+		}
+	}
+	p.agent, err = newAgent(c, opts, t, p, m)
+	return err
+}
+
+func swarmConfig(c Config, opts Options) swarm.Config {
+	return swarm.Config{
+		Role: swarm.RolePeer, Listen: c.SwarmListen, Advertise: c.Advertise, Standard: c.SwarmStandard,
+		Upload: c.Limits.Upload, Download: c.Limits.Download, Security: c.security(), Log: opts.Log,
+	}
+}
+
+func newGossip(c Config, opts Options, swarmPort uint16) (*gossip.Gossip, error) {
+	key, err := readKey(c.GossipKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("gossip_key_file: %w", err)
+	}
+	g, err := gossip.New(gossip.Config{
+		Name: c.Name, Listen: c.GossipListen, Advertise: c.Advertise, Join: c.GossipJoin,
+		Tags: gossip.Tags(gossip.RolePeer, swarmPort, c.Labels), Key: key, Log: opts.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gossip_listen: %w", err)
+	}
+	return g, nil
+}
+
+// readKey reads a gossip key: 16, 24 or 32 bytes in base64, as serf keygen
+// writes them. No path is no key.
+func readKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(key) != 16 && len(key) != 24 && len(key) != 32 {
+		return nil, fmt.Errorf("%s: want 16, 24 or 32 bytes in base64", path)
+	}
+	return key, nil
+}
+
+// newAgent puts the loop and its helpers together.
+func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, error) {
+	l := layout{c.DataDir}
+	s := state{docs: p.store, log: opts.Log}
+	records, err := s.apps(l)
+	if err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), timing: t, log: opts.Log}
+	http := c.security().HTTPClient()
+	for _, url := range c.Seeders {
+		client, err := control.NewClient(url, http)
+		if err != nil {
+			return nil, fmt.Errorf("seeders: %w", err)
+		}
+		h.seeders = append(h.seeders, client)
+	}
+	a := &agent{
+		host: h, boot: rand.Text(), slots: map[string]*slot{}, swarm: p.swarm, members: p.gossip.Members, metrics: m,
+		idle: http.CloseIdleConnections, events: make(chan event), updates: make(chan update), lost: make(chan release.Digest),
+	}
+	for app, rec := range records {
+		a.slots[app] = &slot{rec: rec}
+	}
+	a.poller = &poller{
+		host: c.Name, hello: hello(c, opts, a.boot, p.swarm.Addr().Port()), seeders: h.seeders, state: s, timing: t,
+		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1),
+	}
+	a.report = newReporter(t, opts.Log, a.poller.wake)
+	a.keeper = &keeper{cache: h.cache, log: opts.Log, wake: make(chan struct{}, 1), lost: a.lost, stall: t.stall}
+	return a, nil
+}
+
+func hello(c Config, opts Options, boot string, swarmPort uint16) control.Hello {
+	return control.Hello{
+		Boot: boot, Address: c.Advertise, SwarmPort: swarmPort, Labels: c.Labels,
+		Apps: slices.Sorted(maps.Keys(c.Apps)), Crow: opts.Version,
+	}
+}
+
+// SwarmAddr is where neighbours reach this host's part of the swarm.
+func (p *Peer) SwarmAddr() netip.AddrPort { return p.swarm.Addr() }
+
+// GossipAddr is where the fleet reaches this host's gossip.
+func (p *Peer) GossipAddr() netip.AddrPort { return p.gossip.Addr() }
+
+// MetricsAddr is where metrics are served; the zero value if they are not.
+func (p *Peer) MetricsAddr() netip.AddrPort {
+	if p.metrics == nil {
+		return netip.AddrPort{}
+	}
+	return p.metrics.Addr()
+}
+
+// Run works until ctx ends or a listener breaks. When it returns, jobs have
+// stopped, the fleet has been told goodbye and nothing is left running. It can
+// be called once.
+func (p *Peer) Run(ctx context.Context) error {
+	p.log.Warn("tls is off: whoever reaches this host's ports can speak to its agent")
+	p.tidy()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.swarm.Run(ctx) })
+	g.Go(func() error { return p.gossip.Run(ctx) })
+	if p.metrics != nil {
+		g.Go(func() error { return p.metrics.Run(ctx) })
+	}
+	a := p.agent
+	for _, loop := range []func(context.Context){a.poller.run, a.report.run, a.keeper.run} {
+		g.Go(func() error {
+			loop(ctx)
+			return nil
+		})
+	}
+	g.Go(func() error {
+		a.run(ctx, p.gossip.Events())
+		return nil
+	})
+	p.log.Info("peer is up", zap.String("host", a.cfg.Name), zap.Stringer("swarm", p.SwarmAddr()), zap.Stringer("gossip", p.GossipAddr()))
+	err := g.Wait()
+	a.idle()
+	return errors.Join(err, p.store.Close())
+}
+
+// tidy removes what a kill left half-made in the apps' folders, before any job
+// works there.
+func (p *Peer) tidy() {
+	folders, err := os.ReadDir(p.agent.layout.apps())
+	if err != nil {
+		p.log.Warn("could not list apps", zap.Error(err))
+	}
+	for _, f := range folders {
+		if release.ValidateApp(f.Name()) != nil {
+			continue
+		}
+		rec := record{}
+		if s := p.agent.slots[f.Name()]; s != nil {
+			rec = s.rec
+		}
+		if err := tidy(filepath.Join(p.agent.layout.apps(), f.Name()), rec); err != nil {
+			p.log.Warn("could not remove leftovers", zap.String("app", f.Name()), zap.Error(err))
+		}
+	}
+}
+
+// release gives back what was bound and locked, in place of Run.
+func (p *Peer) release() error {
+	var err error
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if p.swarm != nil {
+		err = p.swarm.Run(ended)
+	}
+	if p.gossip != nil {
+		err = errors.Join(err, p.gossip.Close())
+	}
+	if p.metrics != nil {
+		err = errors.Join(err, p.metrics.Close())
+	}
+	if p.store != nil {
+		err = errors.Join(err, p.store.Close())
+	}
+	return err
+}

@@ -1,0 +1,143 @@
+package peer
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// maxResults is how many deploys' results a host remembers for each app. More
+// than one is needed: when a newer deploy is aborted, an older one is in order
+// again, and must not be tried twice.
+const maxResults = 8
+
+// record is what a host remembers of one app. The app's job owns it while one
+// runs, the agent's loop otherwise.
+type record struct {
+	Good       *placed           `json:"good,omitempty"`       // the last release whose hook succeeded
+	Previous   *placed           `json:"previous,omitempty"`   // the one before Good
+	Activating *intent           `json:"activating,omitempty"` // set from before the link is swapped until the hook has ended
+	Staged     map[string]placed `json:"staged,omitempty"`     // by version
+	Results    map[string]result `json:"results,omitempty"`    // by deploy
+
+	// current is the version that the link names. The link itself is the
+	// truth: a kill can come between swapping it and writing it down.
+	current string
+}
+
+// placed is a release in its folder.
+type placed struct {
+	Version  string         `json:"version"`
+	SHA256   release.Digest `json:"sha256"` // of the artifact
+	Unpacked bool           `json:"unpacked"`
+	Used     time.Time      `json:"used"` // when it was staged or set live
+}
+
+// intent is an activation that has begun.
+type intent struct {
+	Deploy  string `json:"deploy"`
+	Version string `json:"version"`
+}
+
+// result is how far a deploy came here: active, failed, or staged.
+type result struct {
+	Report control.JobReport `json:"report"`
+	At     time.Time         `json:"at"`
+}
+
+// isLive reports whether m's release is live here and its hook succeeded.
+func (r record) isLive(m release.Manifest) bool {
+	return r.Activating == nil && r.Good != nil && r.Good.Version == r.current &&
+		r.Good.Version == m.Version && r.Good.SHA256 == m.SHA256
+}
+
+// before is the release that a hook for version is told as the previous one:
+// the last that succeeded and is not that version.
+func (r record) before(version string) placed {
+	for _, p := range []*placed{r.Good, r.Previous} {
+		if p != nil && p.Version != version {
+			return *p
+		}
+	}
+	return placed{}
+}
+
+// succeed makes p the release that is live and good.
+func (r *record) succeed(p placed) {
+	if r.Good != nil && r.Good.Version != p.Version {
+		r.Previous = r.Good
+	}
+	r.Good, r.Activating = &p, nil
+	r.stage(p)
+}
+
+func (r *record) stage(p placed) {
+	if r.Staged == nil {
+		r.Staged = map[string]placed{}
+	}
+	r.Staged[p.Version] = p
+}
+
+// conclude remembers a deploy's result, and forgets the oldest ones.
+func (r *record) conclude(report control.JobReport, at time.Time) {
+	if r.Results == nil {
+		r.Results = map[string]result{}
+	}
+	r.Results[report.Deploy] = result{Report: report, At: at}
+	for len(r.Results) > maxResults {
+		delete(r.Results, slices.MinFunc(slices.Collect(maps.Keys(r.Results)), func(a, b string) int {
+			return r.Results[a].At.Compare(r.Results[b].At)
+		}))
+	}
+}
+
+// newestResult is the last result of a deploy other than the given one.
+func (r record) newestResult(except string) (control.JobReport, bool) {
+	var newest result
+	for deploy, res := range r.Results {
+		if deploy != except && res.At.After(newest.At) {
+			newest = res
+		}
+	}
+	return newest.Report, !newest.At.IsZero()
+}
+
+// clone copies the record, so that its owner can go on changing it.
+func (r record) clone() record {
+	r.Staged, r.Results = maps.Clone(r.Staged), maps.Clone(r.Results)
+	return r
+}
+
+// surplus names the staged versions to remove so that keep of them stay: the
+// longest unused ones, and never one that is live, good, previous or wanted.
+func (r record) surplus(keep int, wanted string) []string {
+	spared := map[string]bool{r.current: true, wanted: true}
+	for _, p := range []*placed{r.Good, r.Previous} {
+		if p != nil {
+			spared[p.Version] = true
+		}
+	}
+	newest := slices.SortedFunc(maps.Values(r.Staged), func(a, b placed) int {
+		return cmp.Or(b.Used.Compare(a.Used), cmp.Compare(a.Version, b.Version))
+	})
+	for _, p := range newest {
+		if spared[p.Version] {
+			keep--
+		}
+	}
+	var drop []string
+	for _, p := range newest {
+		switch {
+		case spared[p.Version]:
+		case keep > 0:
+			keep--
+		default:
+			drop = append(drop, p.Version)
+		}
+	}
+	return drop
+}

@@ -1,0 +1,209 @@
+package peer
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"crow/internal/release"
+	"crow/internal/store"
+)
+
+// openState opens the state folder while no agent runs.
+func (r *rig) openState() (state, func()) {
+	r.t.Helper()
+	dir, err := store.Open(r.path("state"), nopLog)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return state{docs: dir, log: nopLog}, func() { dir.Close() }
+}
+
+func TestKeepsTheLastReleases(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Apps["web"] = App{Keep: 2, Unpack: true}
+	a := r.start()
+	var all []goods
+	for i := range 5 {
+		g := r.archive(map[string]string{"page": fmt.Sprint(i)})
+		all = append(all, g)
+		deploy := fmt.Sprint("d-", i)
+		r.office.give(g.order(deploy, "web", fmt.Sprint(i)))
+		r.office.await(t, deploy, release.Active)
+	}
+	eventually(t, "two releases are kept", func() bool {
+		return slices.Equal(names(t, r.path("apps/web")), []string{"3", "4", "current"})
+	})
+	want := []string{all[3].manifest.SHA256.String(), all[4].manifest.SHA256.String()}
+	slices.Sort(want)
+	for _, dir := range []string{"cache", "state/docs/torrent", "state/docs/verified"} {
+		eventually(t, dir+" has theirs alone", func() bool { return slices.Equal(names(t, r.path(dir)), want) })
+	}
+	for i, g := range all {
+		if got := a.copier.isOffered(g.manifest.InfoHash); got != (i >= 3) {
+			t.Errorf("release %d is offered: %v", i, got)
+		}
+	}
+}
+
+func TestReadOnlyFoldersAreRemoved(t *testing.T) {
+	r := newRig(t)
+	locked := r.path("apps/web/.1.tmp-9/locked")
+	mkdir(t, locked)
+	if err := os.Chmod(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := tidy(r.path("apps/web"), record{}); err != nil || len(names(t, r.path("apps/web"))) > 0 {
+		t.Errorf("left over: %v, %v", names(t, r.path("apps/web")), err)
+	}
+}
+
+func TestTidySparesWhatItDoesNotKnow(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"1", "2", ".config", ".1.tmp-1"} {
+		mkdir(t, r.path("apps/web", name))
+	}
+	// Without any record the state folder was lost: nothing says what is stray.
+	if err := tidy(r.path("apps/web"), record{current: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{".config", "1", "2"}) {
+		t.Errorf("left: %q", got)
+	}
+}
+
+// live brings a release live and ends the agent.
+func (r *rig) live(app App, g goods) {
+	r.t.Helper()
+	r.cfg.Apps["web"] = app
+	a := r.start()
+	r.office.give(g.order("d-1", "web", "1"))
+	r.office.await(r.t, "d-1", release.Active)
+	a.stop(r.t)
+}
+
+func TestCacheIsOfferedAgain(t *testing.T) {
+	longAgo := time.Unix(1_000_000_000, 0)
+	tests := []struct {
+		name    string
+		spoil   func(t *testing.T, r *rig, g goods, cached string)
+		fetches int // by the next life
+		hashed  bool
+	}{
+		{"untouched", func(*testing.T, *rig, goods, string) {}, 0, false},
+		{"another boot", func(t *testing.T, r *rig, g goods, cached string) {
+			s, closeStore := r.openState()
+			defer closeStore()
+			v, err := look(cached)
+			v.Boot = "another"
+			if err != nil || s.put(kindVerified, g.manifest.SHA256.String(), v) != nil {
+				t.Fatal(err)
+			}
+		}, 0, true},
+		{"touched", func(t *testing.T, _ *rig, _ goods, cached string) {
+			if err := os.Chtimes(cached, longAgo, longAgo); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, true},
+		{"corrupt", func(t *testing.T, _ *rig, _ goods, cached string) { corrupt(t, cached) }, 1, true},
+		{"record is garbage", func(t *testing.T, r *rig, g goods, _ string) {
+			path := r.path("state/docs/verified", g.manifest.SHA256.String())
+			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			r.log = nopLog
+			ran := filepath.Join(t.TempDir(), "ran")
+			g := r.goods(big("cached", 2))
+			r.live(r.hook(App{}, "echo >> "+ran), g)
+			cached := r.path("cache", g.manifest.SHA256.String())
+			test.spoil(t, r, g, cached)
+			before := r.read("state/docs/verified", g.manifest.SHA256.String())
+
+			a := r.start()
+			eventually(t, "it is offered", func() bool { return a.copier.isOffered(g.manifest.InfoHash) })
+			eventually(t, "the live release is whole", func() bool { return r.read("apps/web/current/artifact") == big("cached", 2) })
+			a.stop(t)
+			if n := a.copier.fetchCount(g.manifest.InfoHash); n != test.fetches {
+				t.Errorf("%d fetches, want %d", n, test.fetches)
+			}
+			if got := r.read("state/docs/verified", g.manifest.SHA256.String()) != before; got != test.hashed {
+				t.Errorf("hashed again: %v, want %v", got, test.hashed)
+			}
+			if got := len(lines(ran)); got != 1 {
+				t.Errorf("hook ran %d times", got)
+			}
+			if got := r.office.await(t, "d-1", release.Active); got.Bytes.Local != 0 {
+				t.Errorf("the deploy's result changed: %+v", got)
+			}
+		})
+	}
+}
+
+// corrupt flips a byte, and keeps the file's size.
+func corrupt(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCorruptDownloadIsFetchedAgain(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	d := newDoor(2 * chunk)
+	r.gate = d.pass
+	g := r.goods(big("part", 3))
+	a := r.start()
+	r.office.give(g.order("d-1", "web", "1"))
+	<-d.reached
+	a.stop(t)
+	// A copier checks no pieces, so that the whole digest must find it.
+	corrupt(t, r.path("cache", "."+g.manifest.SHA256.String()+".part"))
+	r.gate = nil
+	a = r.start()
+	if got := r.office.await(t, "d-1", release.Failed); !strings.Contains(got.Reason, "artifact's sha256 is") {
+		t.Errorf("reason is %q", got.Reason)
+	}
+	if got := names(t, r.path("cache")); len(got) > 0 || a.copier.isOffered(g.manifest.InfoHash) {
+		t.Errorf("left: %q", got)
+	}
+	r.office.give(g.order("d-2", "web", "1"))
+	if got := r.office.await(t, "d-2", release.Active); got.Bytes.Seeder != g.manifest.Size {
+		t.Errorf("bytes are %+v", got.Bytes)
+	}
+}
+
+func TestOldCacheIsSweptAtStart(t *testing.T) {
+	r := newRig(t)
+	g, old := r.goods("build"), makeGoods(t, []byte("old"), release.FormatFile)
+	r.live(App{}, g)
+	for _, name := range []string{old.manifest.SHA256.String(), "." + old.manifest.SHA256.String() + ".part", "." + old.manifest.SHA256.String() + ".part.pieces"} {
+		if err := os.WriteFile(r.path("cache", name), []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(r.path("cache", "note"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	eventually(t, "the old artifact is gone", func() bool {
+		return slices.Equal(names(t, r.path("cache")), slices.Sorted(slices.Values([]string{g.manifest.SHA256.String(), "note"})))
+	})
+}

@@ -1,0 +1,74 @@
+package peer
+
+import (
+	"context"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// slot is one app on this host as the agent's loop sees it.
+type slot struct {
+	rec     record             // the newest that a job has told, or the last one's
+	order   *control.Order     // what the host should have; nil: nothing is ordered
+	verdict *control.JobReport // on the order, when no job works on it
+	job     *running           // at most one for each app
+}
+
+// running is a job under way.
+type running struct {
+	order  control.Order
+	report control.JobReport
+	repair bool
+	cancel context.CancelFunc // of its steps before activation
+	letGo  func()             // of the artifact
+}
+
+// serves reports whether the job is for the order and goes no further than it.
+func (r *running) serves(o *control.Order) bool {
+	return o != nil && r.order.Deploy == o.Deploy && (r.order.Goal == o.Goal || r.order.Goal == control.GoalFetch)
+}
+
+// isEmpty reports whether there is nothing left to know of the app.
+func (s *slot) isEmpty() bool {
+	return s.order == nil && s.job == nil && s.rec.current == "" && len(s.rec.Staged) == 0 && len(s.rec.Results) == 0
+}
+
+// reports is what the slot has to say: where the order stands, what still runs
+// for an older one, and the last result before them, which a seeder may have
+// missed.
+func (s *slot) reports() []control.JobReport {
+	var all []control.JobReport
+	if s.job != nil && !s.job.repair {
+		all = append(all, s.job.report)
+	}
+	if s.verdict != nil && (len(all) == 0 || all[0].Deploy != s.verdict.Deploy) {
+		all = append(all, *s.verdict)
+	}
+	deploy := ""
+	if s.order != nil {
+		deploy = s.order.Deploy
+	}
+	last, ok := s.rec.newestResult(deploy)
+	for _, r := range all {
+		ok = ok && r.Deploy != last.Deploy
+	}
+	if ok {
+		all = append(all, last)
+	}
+	return all
+}
+
+// needs adds the artifacts that the app's releases are made of, and those that
+// are ordered or under way.
+func (s *slot) needs(needed map[release.Digest]bool) {
+	for _, p := range s.rec.Staged {
+		needed[p.SHA256] = true
+	}
+	if s.order != nil {
+		needed[s.order.Manifest.SHA256] = true
+	}
+	if s.job != nil {
+		needed[s.job.order.Manifest.SHA256] = true
+	}
+}
