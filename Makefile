@@ -7,7 +7,6 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The version is git's word on the checkout; a tarball without git has none.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-SOURCES := $(shell find . -name '*.go' -o -name go.mod -o -name go.sum)
 SCRIPTS := $(shell find .ci scripts -type f 2>/dev/null | xargs -r grep -lE '^\#!.*\b(ba)?sh\b' 2>/dev/null)
 
 # The race detector needs a C compiler; everything else does without.
@@ -17,12 +16,14 @@ RACE := $(shell command -v gcc >/dev/null && echo -race)
 
 .PHONY: help
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: bin/crow ## build bin/crow, one static binary
 
-bin/crow: $(SOURCES) Makefile
+# Go itself knows what is up to date.
+.PHONY: bin/crow
+bin/crow:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/crow
 
 .PHONY: demo
@@ -30,12 +31,16 @@ demo: bin/crow ## push a build to a fleet of five hosts on this machine
 	bin/crow demo
 
 .PHONY: test
-test: test-go test-demo ## run all tests
+test: test-go test-e2e test-demo ## run all tests
 
 .PHONY: test-go
-test-go: ## run the Go tests, with the race detector if there is a C compiler
+test-go: ## run the tests in one process, with the race detector if there is a C compiler
 	@$(if $(RACE),:,echo 'no gcc: the tests run without the race detector')
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -p 1 -timeout 15m ./...
+	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) -p 1 -timeout 15m $$($(GO) list ./... | grep -v /e2e$$)
+
+.PHONY: test-e2e
+test-e2e: bin/crow ## run the tests of whole fleets, each host a process
+	CROW_BINARY=$(CURDIR)/bin/crow $(GO) test -count 1 -timeout 20m ./cmd/crow/e2e
 
 .PHONY: test-demo
 test-demo: bin/crow ## run the demo as a test of the whole

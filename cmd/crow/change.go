@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// change is one line of --output jsonl: a host that moved to another phase, or
+// the deploy itself.
+type change struct {
+	Schema int                  `json:"schema"`
+	Time   time.Time            `json:"time"` // when the command learned of it
+	Deploy string               `json:"deploy"`
+	Phase  *release.DeployPhase `json:"phase,omitempty"` // the deploy's new phase
+	Host   *control.HostStatus  `json:"host,omitempty"`  // or the host that changed
+}
+
+// changesOf lists what moved from prev to next: hosts in next's order, then
+// the deploy. Everything in next is a change from the zero status.
+func changesOf(prev, next control.DeployStatus, now time.Time) []change {
+	was := make(map[string]release.Phase, len(prev.Hosts))
+	for _, h := range prev.Hosts {
+		was[h.Name] = h.Phase
+	}
+	var all []change
+	for i := range next.Hosts {
+		h := &next.Hosts[i]
+		if phase, known := was[h.Name]; !known || phase != h.Phase {
+			all = append(all, change{Schema: control.StatusSchema, Time: now, Deploy: next.Deploy, Host: h})
+		}
+	}
+	if prev.Deploy == "" || prev.Phase != next.Phase {
+		all = append(all, change{Schema: control.StatusSchema, Time: now, Deploy: next.Deploy, Phase: &next.Phase})
+	}
+	return all
+}
+
+// failure is the one line on a host that failed: name, step, reason and the
+// last line of its hook.
+func failure(h control.HostStatus) string {
+	line := fmt.Sprintf("%s failed%s: %s", h.Name, atStep(h), reasonOf(h))
+	if tail := tailOf(h, 1); len(tail) > 0 {
+		line += " | " + tail[0]
+	}
+	return oneLine(line)
+}
+
+func reasonOf(h control.HostStatus) string {
+	if h.Reason == "" {
+		return "no reason given"
+	}
+	return h.Reason
+}
+
+// atStep names the step that the host failed in, unless its reason begins with
+// it.
+func atStep(h control.HostStatus) string {
+	step := stepOf(h)
+	if step == "" || strings.HasPrefix(h.Reason, step) {
+		return ""
+	}
+	return " at " + step
+}
+
+// stepOf is the step that a failed host was in, judged by what it had behind
+// it; empty if it had not begun.
+func stepOf(h control.HostStatus) string {
+	switch {
+	case h.Hook != nil:
+		return "hook"
+	case h.StageSeconds > 0:
+		return "activate"
+	case h.FetchSeconds > 0:
+		return "stage"
+	case h.Bytes != release.Bytes{}:
+		return "fetch"
+	}
+	return ""
+}
+
+// tailOf returns at most n of the last lines of the host's hook, cleaned of
+// control characters.
+func tailOf(h control.HostStatus, n int) []string {
+	if h.Hook == nil {
+		return nil
+	}
+	var lines []string
+	for line := range strings.Lines(h.Hook.Tail) {
+		if line = oneLine(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines[max(0, len(lines)-n):]
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+func TestChanges(t *testing.T) {
+	first := statusWith(hostIn("web-1", release.Pending, 0, 0), hostIn("web-2", release.Pending, 0, 0))
+	moved := statusWith(hostIn("web-1", release.Fetching, 1, 0), hostIn("web-2", release.Pending, 0, 0))
+	more := statusWith(hostIn("web-1", release.Fetching, 9, 0), hostIn("web-2", release.Pending, 0, 0))
+	ended := statusWith(hostIn("web-1", release.Active, 9, 0), hostIn("web-2", release.Failed, 0, 0), hostIn("web-3", release.Fetching, 0, 0))
+	ended.Phase = release.DeployFailed
+	cases := []struct {
+		name       string
+		prev, next control.DeployStatus
+		want       []string
+	}{
+		{"all is new at first", control.DeployStatus{}, first, []string{"web-1 pending", "web-2 pending", "running"}},
+		{"nothing", first, first, nil},
+		{"a host moved", first, moved, []string{"web-1 fetching"}},
+		{"progress is no change", moved, more, nil},
+		{"the end, and a late host", more, ended, []string{"web-1 active", "web-2 failed", "web-3 fetching", "failed"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, ch := range changesOf(c.prev, c.next, time.Unix(1, 0)) {
+				if ch.Host != nil {
+					got = append(got, fmt.Sprint(ch.Host.Name, " ", ch.Host.Phase))
+				} else {
+					got = append(got, ch.Phase.String())
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFailureLine(t *testing.T) {
+	hook := &control.HookResult{Exit: 42, Tail: "starting\n\x1b[31mno database\x1b[0m\n\n"}
+	cases := []struct {
+		host control.HostStatus
+		want string
+	}{
+		{control.HostStatus{Name: "web-1", Reason: "exit status 42", Hook: hook}, "web-1 failed at hook: exit status 42 | [31mno database[0m"},
+		{control.HostStatus{Name: "web-1", Reason: "hook exited 42", Hook: hook}, "web-1 failed: hook exited 42 | [31mno database[0m"},
+		{control.HostStatus{Name: "web-1", Reason: "disk full: need\n5 MiB"}, "web-1 failed: disk full: need; 5 MiB"},
+		{control.HostStatus{Name: "web-1", Reason: "link leaves", FetchSeconds: 1}, "web-1 failed at stage: link leaves"},
+		{control.HostStatus{Name: "web-1", Reason: "no space", FetchSeconds: 1, StageSeconds: 1}, "web-1 failed at activate: no space"},
+		{control.HostStatus{Name: "web-1", Bytes: release.Bytes{Peer: 1}}, "web-1 failed at fetch: no reason given"},
+	}
+	for _, c := range cases {
+		if got := failure(c.host); got != c.want {
+			t.Errorf("got  %q\nwant %q", got, c.want)
+		}
+	}
+}
+
+func TestTail(t *testing.T) {
+	h := control.HostStatus{Hook: &control.HookResult{Tail: "a\nb\r\n\n  c  \nd"}}
+	for n, want := range map[int][]string{0: {}, 1: {"d"}, 2: {"c", "d"}, 9: {"a", "b", "c", "d"}} {
+		if got := tailOf(h, n); !slices.Equal(got, want) {
+			t.Errorf("last %d: %q, want %q", n, got, want)
+		}
+	}
+	if got := tailOf(control.HostStatus{}, 3); got != nil {
+		t.Errorf("without a hook: %q", got)
+	}
+}

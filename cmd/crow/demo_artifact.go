@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxSource bounds the copy of crow's own source, in bytes: a checkout may
+// have anything lying about.
+const maxSource = 256 << 20
+
+// defaultArtifact is what the demo pushes if nothing is named: crow's own
+// source if the working directory is in it, copied to dir so that an editor at
+// work does not disturb the read; else crow's own binary.
+func defaultArtifact(dir string) (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	root, ok := crowSource(wd)
+	if !ok {
+		return os.Executable()
+	}
+	return dir, copySource(root, dir)
+}
+
+// crowSource finds the root of crow's source at or above dir.
+func crowSource(dir string) (string, bool) {
+	for {
+		mod, err := readBounded(filepath.Join(dir, "go.mod"), maxConfigLen)
+		if err == nil && strings.HasPrefix(string(mod), "module crow\n") {
+			return dir, true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", false
+		}
+		dir = parent
+	}
+}
+
+// copySource copies regular files; not git's own, and not what was built.
+func copySource(root, dir string) error {
+	src := os.DirFS(root)
+	var total int64
+	return fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // deleted meanwhile
+		case err != nil:
+			return err
+		case d.IsDir() && (name == ".git" || name == "bin"):
+			return fs.SkipDir
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(dir, name), 0o755)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		b, err := readBounded(filepath.Join(root, name), maxSource)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if total += int64(len(b)); err == nil && total > maxSource {
+			err = fmt.Errorf("%s: over %d bytes; name an artifact instead", root, maxSource)
+		}
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, name), b, 0o644)
+	})
+}
+
+// removeTree removes dir, also where a build that was unpacked in it has
+// folders that may not be written to.
+func removeTree(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(dir))
+}

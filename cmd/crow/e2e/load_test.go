@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// metric reads a gauge from a daemon's /metrics.
+func metric(t *testing.T, url, name string) float64 {
+	t.Helper()
+	res, err := http.Get(url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("%s has no %s", url, name)
+	return 0
+}
+
+// TestManyDeploysLeaveNothing holds that deploys cost no goroutine and no file
+// for ever.
+func TestManyDeploysLeaveNothing(t *testing.T) {
+	const deploys, warmUp = 200, 20
+	f := startSeeder(t, "")
+	for i := range 2 {
+		f.addPeer(peerConfig{
+			app: hook(t, "keep: 2", "exit 0"), extra: fmt.Sprintf("metrics_listen: %s.%d:7403", f.subnet, i+2),
+		})
+	}
+	f.awaitHosts(2)
+	urls := map[*daemon]string{f.seeder: "http://" + f.subnet + ".1:7400"}
+	for _, p := range f.peers {
+		urls[p] = "http://" + p.ip + ":7403"
+	}
+	files, goroutines := map[*daemon]int{}, map[*daemon]float64{}
+	for i := range deploys {
+		if i == warmUp {
+			for d, url := range urls {
+				files[d], goroutines[d] = openFiles(t, d.cmd.Process.Pid), metric(t, url, "go_goroutines")
+			}
+		}
+		f.push(0, artifact(t, 2000+i), fmt.Sprint(i))
+	}
+	for d, url := range urls {
+		f.eventually(30*time.Second, d.name+" is as small as after the first deploys", func() error {
+			n, g := openFiles(t, d.cmd.Process.Pid), metric(t, url, "go_goroutines")
+			if n > files[d]+10 || g > goroutines[d]+10 {
+				return fmt.Errorf("%d files, were %d; %v goroutines, were %v", n, files[d], g, goroutines[d])
+			}
+			return nil
+		})
+	}
+}
+
+// TestMemoryInTransfer moves an artifact several times larger than what the
+// daemons may use.
+func TestMemoryInTransfer(t *testing.T) {
+	const most = 150 << 10 // KiB
+	f := startFleet(t, 2, peerConfig{})
+	f.push(0, artifact(t, 512<<20), "1")
+	for _, d := range append(f.peers, f.seeder) {
+		peak := procStatus(t, d.cmd.Process.Pid, "VmHWM")
+		t.Logf("%s: peak memory %d MiB", d.name, peak>>10)
+		if peak > most {
+			t.Errorf("%s used %d MiB", d.name, peak>>10)
+		}
+	}
+}
+
+// procStatus reads a number of KiB from /proc/PID/status.
+func procStatus(t *testing.T, pid int, key string) int {
+	t.Helper()
+	for line := range strings.Lines(mustRead(t, fmt.Sprintf("/proc/%d/status", pid))) {
+		if value, ok := strings.CutPrefix(line, key+":"); ok {
+			n, err := strconv.Atoi(strings.Fields(value)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("no %s", key)
+	return 0
+}
+
+// TestIdlePeersCostNothing holds that an idle agent takes less than a hundredth
+// of a core.
+func TestIdlePeersCostNothing(t *testing.T) {
+	const (
+		peers = 20
+		watch = 20 * time.Second
+	)
+	f := startFleet(t, peers, peerConfig{})
+	f.push(0, artifact(t, 1<<20), "1") // idle after work, not before any
+	before := make([]time.Duration, peers)
+	for i, p := range f.peers {
+		before[i] = cpuTime(t, p.cmd.Process.Pid)
+	}
+	<-time.After(watch)
+	var worst time.Duration
+	for i, p := range f.peers {
+		worst = max(worst, cpuTime(t, p.cmd.Process.Pid)-before[i])
+	}
+	t.Logf("the busiest of %d idle peers took %.2f %% of a core", peers, 100*worst.Seconds()/watch.Seconds())
+	if worst > watch/100 {
+		t.Errorf("an idle peer took %s in %s", worst, watch)
+	}
+}
+
+// cpuTime is what a process has used, user and system.
+func cpuTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	stat := mustRead(t, filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+	const utime, stime, tick = 11, 12, 10 * time.Millisecond // proc(5), after the name; USER_HZ is 100
+	var ticks int
+	for _, i := range []int{utime, stime} {
+		n, err := strconv.Atoi(fields[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * tick
+}
+
+func TestTruncatedUploadLeavesNothing(t *testing.T) {
+	f := startSeeder(t, "")
+	blobs := func() []string {
+		var all []string
+		for _, dir := range []string{"blobs", "tmp"} {
+			entries, _ := os.ReadDir(filepath.Join(f.dir, "seeder/store", dir))
+			for _, e := range entries {
+				all = append(all, e.Name())
+			}
+		}
+		return all
+	}
+	body, w := io.Pipe()
+	req, err := http.NewRequest(http.MethodPost, "http://"+f.subnet+".1:7400/v1/blobs", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = 10 << 20
+	go func() {
+		w.Write(make([]byte, 3<<20))
+		w.CloseWithError(io.ErrClosedPipe)
+	}()
+	if res, err := http.DefaultClient.Do(req); err == nil {
+		res.Body.Close()
+		if res.StatusCode < 400 {
+			t.Errorf("a truncated upload was answered %s", res.Status)
+		}
+	}
+	f.eventually(10*time.Second, "nothing is left of the upload", func() error {
+		if left := blobs(); len(left) > 0 {
+			return fmt.Errorf("left: %v", left)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// phases is the number of host phases.
+const phases = int(release.Failed) + 1
+
+// fleet is the one progress state of a deploy, from which every printer
+// prints. Hosts that joined late are outside its counts, as they are outside
+// the deploy's result.
+type fleet struct {
+	ref       release.Ref
+	hosts     int
+	in        [phases]int // hosts by phase
+	unchanged int         // hosts that had the release live already
+	size      int64       // of the artifact, in bytes
+	useful    int64       // bytes that the hosts have of hosts × size
+	bytes     release.Bytes
+	sent      int64 // by the seeder, in bytes
+}
+
+// fleetOf sums a deploy's hosts up.
+func fleetOf(st control.DeployStatus) fleet {
+	f := fleet{
+		ref: release.Ref{App: st.App, Version: st.Version}, size: st.Artifact.Bytes, sent: st.SeederBytesSent,
+	}
+	for _, h := range st.Hosts {
+		if h.Late || int(h.Phase) >= phases {
+			continue
+		}
+		f.hosts++
+		f.in[h.Phase]++
+		f.bytes = f.bytes.Add(h.Bytes)
+		if h.Unchanged {
+			f.unchanged++
+		}
+		f.useful += usefulOf(h, f.size)
+	}
+	return f
+}
+
+// usefulOf is how many of the artifact's bytes the host has. A host past
+// fetching has them all, whatever it counted.
+func usefulOf(h control.HostStatus, size int64) int64 {
+	if h.Phase > release.Fetching && h.Phase != release.Failed {
+		return size
+	}
+	return min(max(h.Bytes.Useful(), 0), size)
+}
+
+func (f fleet) active() int { return f.in[release.Active] }
+func (f fleet) failed() int { return f.in[release.Failed] }
+
+// workPerHost weighs a host's steps for the bar: fetching is most of the work,
+// and the last point is kept for the hook.
+const (
+	fetchShare = 0.9
+	barTotal   = 1000 // the bar's length in steps
+)
+
+// done is how much of the work is behind the fleet, from 0 to barTotal.
+func (f fleet) done() int64 {
+	if f.hosts == 0 {
+		return 0
+	}
+	fetched := 0.0
+	if f.size > 0 {
+		fetched = float64(f.useful) / float64(f.size)
+	}
+	ended := float64(f.active() + f.failed())
+	return int64(barTotal * (fetchShare*fetched + (1-fetchShare)*ended) / float64(f.hosts))
+}
+
+// fromPeers is the share of what hosts received that came from other hosts, in
+// percent; without anything received it is 0.
+func (f fleet) fromPeers() int { return percent(f.bytes.Peer, f.bytes.Received()) }
+
+func percent(part, whole int64) int {
+	if whole <= 0 {
+		return 0
+	}
+	return int(100 * float64(part) / float64(whole))
+}
+
+// counts is the state in words: hosts done of all, and what the others do.
+func (f fleet) counts() string {
+	words := []string{fmt.Sprintf("%d/%d hosts", f.active(), f.hosts)}
+	for _, p := range []release.Phase{release.Failed, release.Pending, release.Fetching, release.Verified, release.Staged, release.Activating} {
+		if f.in[p] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", f.in[p], p))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// traffic is the rate at which bytes arrive and where they come from; it is
+// empty while nothing has arrived.
+func (f fleet) traffic(rate float64) string {
+	if f.bytes.Received() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, %d%% from peers", megabytes(rate), f.fromPeers())
+}
+
+// megabytes is a rate in bytes a second as MB/s.
+func megabytes(rate float64) string { return fmt.Sprintf("%.1f MB/s", rate/1e6) }
+
+// meter turns a growing count into a rate over the last meterWindow: long
+// enough to be steady, short enough to follow.
+type meter struct{ samples []sample }
+
+type sample struct {
+	at    time.Time
+	count int64 // bytes
+}
+
+const meterWindow = 5 * time.Second
+
+// add takes the count at a time and returns the rate in bytes a second.
+func (m *meter) add(now time.Time, count int64) float64 {
+	if n := len(m.samples); n > 0 && count < m.samples[n-1].count {
+		m.samples = nil // a restarted seeder counts anew
+	}
+	m.samples = append(m.samples, sample{now, count})
+	for len(m.samples) > 2 && now.Sub(m.samples[1].at) >= meterWindow {
+		m.samples = m.samples[1:]
+	}
+	passed := now.Sub(m.samples[0].at).Seconds()
+	if passed <= 0 {
+		return 0
+	}
+	return float64(count-m.samples[0].count) / passed
+}

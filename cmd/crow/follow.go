@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"crow/internal/control"
+)
+
+// How a deploy is followed. A long poll returns at the next change; its wait
+// is also how often an unchanged state is shown again. pollPause keeps a busy
+// fleet, where every moment brings a change, from making the client spin.
+const (
+	pollWait       = 2 * time.Second
+	pollPause      = 100 * time.Millisecond
+	retryPause     = time.Second
+	defaultTimeout = 30 * time.Minute
+)
+
+// follower waits for a deploy's end.
+type follower struct {
+	// poll returns the deploy's status once it is newer than the revision, or
+	// after wait.
+	poll    func(ctx context.Context, after uint64, wait time.Duration) (control.DeployStatus, error)
+	show    func(control.DeployStatus) // is given each answer
+	note    func(string)
+	timeout time.Duration
+}
+
+// follow returns the deploy's final status, or the last known one and why it
+// waits no longer: the timeout, or the end of ctx, which leaves the deploy
+// alone. A seeder that falls silent meanwhile is asked again until the
+// timeout: it may just be restarting.
+func (f follower) follow(ctx context.Context, st control.DeployStatus) (control.DeployStatus, error) {
+	waiting, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	f.show(st)
+	silent := false
+	for !st.Phase.Ended() {
+		next, err := f.poll(waiting, st.Revision, pollWait)
+		pause := pollPause
+		switch {
+		case ctx.Err() != nil:
+			return st, detached(st)
+		case waiting.Err() != nil:
+			return st, f.timeoutFault(st, silent)
+		case passes(err):
+			if !silent {
+				f.note(textOf(err) + "; the deploy goes on, trying again")
+			}
+			silent, pause = true, retryPause
+		case err != nil:
+			return st, fmt.Errorf("follow deploy %s: %w", st.Deploy, err)
+		default:
+			if silent {
+				f.note("the seeder is back")
+			}
+			st, silent = next, false
+			f.show(st)
+		}
+		if !st.Phase.Ended() {
+			rest(waiting, pause)
+		}
+	}
+	return st, nil
+}
+
+// passes reports whether an error may pass by itself: the seeder is gone,
+// stopping, or in trouble of its own.
+func passes(err error) bool {
+	answer, ok := errors.AsType[*control.Error](err)
+	return errors.Is(err, control.ErrUnreachable) || ok && answer.Code == control.CodeInternal
+}
+
+func (f follower) timeoutFault(st control.DeployStatus, silent bool) error {
+	state := fleetOf(st).counts()
+	if silent {
+		state = "the seeder does not answer; before: " + state
+	}
+	return &fault{
+		kind: timedOut, hint: "crow status " + st.Deploy,
+		text: fmt.Sprintf("timed out after %s waiting for deploy %s of %s@%s, which goes on: %s",
+			f.timeout, st.Deploy, st.App, st.Version, state),
+	}
+}
+
+func detached(st control.DeployStatus) error {
+	return &fault{
+		kind: interrupted, hint: "crow status " + st.Deploy,
+		text: fmt.Sprintf("detached: deploy %s of %s@%s goes on", st.Deploy, st.App, st.Version),
+	}
+}
+
+// rest waits for d or for ctx to end.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

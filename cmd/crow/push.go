@@ -1,0 +1,174 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v3"
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+	"crow/seeder/build"
+)
+
+// push is the command that creates a release and deploys it.
+func (a *app) push() *cli.Command {
+	flags := append([]cli.Flag{
+		&cli.StringFlag{Name: "app", Usage: "`APP` that the artifact is a build of"},
+		&cli.StringFlag{Name: "version", Usage: "`VERSION` of the build"},
+	}, deployFlags()...)
+	return &cli.Command{
+		Name:      "push",
+		Usage:     "create a release of an artifact, deploy it to hosts and wait until it is live",
+		ArgsUsage: "ARTIFACT",
+		Flags:     flags,
+		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
+			o, err := pushOf(cmd)
+			if err != nil {
+				return err
+			}
+			return s.push(ctx, cmd.Args().First(), o)
+		}),
+	}
+}
+
+// pushOf checks push's arguments and flags.
+func pushOf(cmd *cli.Command) (rollout, error) {
+	if cmd.Args().Len() != 1 {
+		return rollout{}, usagef("push: which artifact? want a file or a directory")
+	}
+	for _, name := range []string{"app", "version"} {
+		if !cmd.IsSet(name) {
+			return rollout{}, &fault{
+				kind: usage, text: fmt.Sprintf("push: --%s is missing", name),
+				hint: "crow push ARTIFACT --app APP --version VERSION --target role=web",
+			}
+		}
+	}
+	ref := release.Ref{App: cmd.String("app"), Version: cmd.String("version")}
+	if err := ref.Validate(); err != nil {
+		return rollout{}, err
+	}
+	return rolloutOf(cmd, ref)
+}
+
+// push makes sure that the release exists with the artifact's content, then
+// deploys it.
+func (s *session) push(ctx context.Context, path string, o rollout) error {
+	artifact, err := build.Open(path)
+	if err != nil {
+		return err
+	}
+	defer artifact.Close()
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	if err := requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
+		return err
+	}
+	p := s.newPrinter()
+	if err := s.ensureRelease(ctx, c, p, artifact, o.ref); err != nil {
+		p.close()
+		return err
+	}
+	return s.rollOut(ctx, c, p, o)
+}
+
+// ensureRelease creates the release, or, where it exists, compares its content
+// with the artifact's without moving a byte.
+func (s *session) ensureRelease(ctx context.Context, c *control.Client, p printer, artifact *build.Source, ref release.Ref) error {
+	existing, err := findRelease(ctx, c, ref)
+	if err != nil {
+		return err
+	}
+	if existing != nil {
+		return compare(ctx, p, artifact, existing.Manifest)
+	}
+	blob, err := upload(ctx, c, p, artifact)
+	if err != nil {
+		return fmt.Errorf("upload %s: %w", ref, err)
+	}
+	s.log.Debug("uploaded", zap.Stringer("release", ref), zap.Stringer("infohash", blob.InfoHash))
+	_, err = c.CreateRelease(ctx, control.CreateRelease{App: ref.App, Version: ref.Version, Blob: blob})
+	if err != nil {
+		return fmt.Errorf("create release %s: %w", ref, err)
+	}
+	return nil
+}
+
+// findRelease returns nil if the release does not exist.
+func findRelease(ctx context.Context, c *control.Client, ref release.Ref) (*control.Release, error) {
+	all, err := c.Releases(ctx, ref.App)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Ref() == ref {
+			return &all[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// upload streams the artifact to the seeder and hashes it on the way. What the
+// seeder received must be what was read.
+func upload(ctx context.Context, c *control.Client, p printer, artifact *build.Source) (control.Blob, error) {
+	hasher := build.NewHasher()
+	defer hasher.Close()
+	r := newReading(artifact, hasher, func(done int64) { p.upload("uploading", done, artifact.Size()) })
+	theirs, err := c.Upload(ctx, r)
+	r.halt()
+	unreadable := r.failure()
+	switch {
+	case ctx.Err() != nil:
+		return control.Blob{}, &fault{kind: interrupted, text: "interrupted: the upload was aborted and nothing was deployed", cause: err}
+	case unreadable != nil:
+		return control.Blob{}, unreadable
+	case err != nil:
+		return control.Blob{}, err
+	}
+	ours, err := hasher.Sum()
+	if err != nil {
+		return control.Blob{}, err
+	}
+	if ours.Blob != theirs {
+		return control.Blob{}, &fault{
+			kind: refused, hint: "push again",
+			text: fmt.Sprintf("the seeder received other bytes than were read: sha256 %s, %d bytes, here %s, %d bytes",
+				theirs.SHA256, theirs.Size, ours.SHA256, ours.Size),
+		}
+	}
+	return ours.Blob, nil
+}
+
+// compare hashes the artifact and refuses it if the release has other content.
+func compare(ctx context.Context, p printer, artifact *build.Source, m release.Manifest) error {
+	conflict := &fault{
+		kind: refused, hint: "a release never changes: push this build under a new version",
+		text: fmt.Sprintf("release %s exists with other content", m.Ref()),
+	}
+	if artifact.Size() != m.Size {
+		conflict.text += fmt.Sprintf(": %d bytes, the artifact has %d", m.Size, artifact.Size())
+		return conflict
+	}
+	hasher := build.NewHasher()
+	defer hasher.Close()
+	r := newReading(artifact, hasher, func(done int64) { p.upload("comparing", done, artifact.Size()) })
+	defer context.AfterFunc(ctx, r.halt)()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return cmp.Or(ctx.Err(), err)
+	}
+	sum, err := hasher.Sum()
+	if err != nil {
+		return err
+	}
+	if sum.SHA256 != m.SHA256 {
+		conflict.text += fmt.Sprintf(": sha256 %s, the artifact has %s", m.SHA256, sum.SHA256)
+		return conflict
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"crow/internal/control"
+	"crow/internal/transport"
+)
+
+const defaultSeeder = "http://127.0.0.1:7400"
+
+// output is the form of a command's result.
+type output string
+
+const (
+	outputText  output = "text"
+	outputJSON  output = "json"  // one document
+	outputJSONL output = "jsonl" // one document a line: each change, then the result
+)
+
+// progressMode is the form of the progress on stderr.
+type progressMode string
+
+const (
+	progressAuto  progressMode = "auto" // tty on a terminal, else plain
+	progressTTY   progressMode = "tty"
+	progressPlain progressMode = "plain"
+	progressNone  progressMode = "none"
+)
+
+// clientConfig is the file that --config names for client commands. Flags and
+// CROW_* variables go before it.
+type clientConfig struct {
+	Seeder   string `yaml:"seeder"`    // URL
+	Output   string `yaml:"output"`    // text, json or jsonl
+	Progress string `yaml:"progress"`  // auto, tty, plain or none
+	LogLevel string `yaml:"log_level"` // debug, info, warn or error
+	Quiet    bool   `yaml:"quiet"`
+}
+
+// readClientConfig reads the file at path; without a path nothing is set.
+func readClientConfig(path string) (clientConfig, error) {
+	if path == "" {
+		return clientConfig{}, nil
+	}
+	return readConfig(path, clientConfig{})
+}
+
+// session is one command's settings and streams.
+type session struct {
+	streams
+	seederURL string
+	output    output
+	progress  progressMode // never auto
+	quiet     bool
+	log       *zap.Logger
+}
+
+// session resolves the global settings: flag, then CROW_*, then config file,
+// then default.
+func (a *app) session(cmd *cli.Command, file clientConfig, level string) (*session, error) {
+	s := &session{streams: a.std, seederURL: pick(cmd, "seeder", file.Seeder, defaultSeeder), quiet: file.Quiet}
+	if cmd.IsSet("quiet") {
+		s.quiet = cmd.Bool("quiet")
+	}
+	var err error
+	if s.output, err = pickOne(cmd, "output", file.Output, outputText, outputJSON, outputJSONL); err != nil {
+		return nil, err
+	}
+	s.progress, err = pickOne(cmd, "progress", file.Progress, progressAuto, progressTTY, progressPlain, progressNone)
+	if err != nil {
+		return nil, err
+	}
+	s.progress = resolveProgress(s.progress, s.terminal, s.quiet)
+	s.log, err = newLogger(a.std, pick(cmd, "log-level", file.LogLevel, level))
+	return s, err
+}
+
+// pick is the value of a global flag or its variable, else the config file's,
+// else the default. An empty value is none.
+func pick(cmd *cli.Command, name, file, otherwise string) string {
+	for _, v := range []string{cmd.String(name), file} {
+		if v != "" {
+			return v
+		}
+	}
+	return otherwise
+}
+
+// pickOne is pick for a flag that takes one of choices, the first by default.
+func pickOne[T ~string](cmd *cli.Command, name, file string, choices ...T) (T, error) {
+	v := T(pick(cmd, name, file, string(choices[0])))
+	if slices.Contains(choices, v) {
+		return v, nil
+	}
+	var names []string
+	for _, c := range choices {
+		names = append(names, string(c))
+	}
+	return "", usagef("--%s %q: want one of %s", name, string(v), strings.Join(names, ", "))
+}
+
+func resolveProgress(mode progressMode, terminal, quiet bool) progressMode {
+	switch {
+	case quiet:
+		return progressNone
+	case mode != progressAuto:
+		return mode
+	case terminal:
+		return progressTTY
+	}
+	return progressPlain
+}
+
+// newLogger writes JSON lines to stderr, in the form that log collectors read.
+func newLogger(std streams, level string) (*zap.Logger, error) {
+	at, err := zapcore.ParseLevel(level)
+	if err != nil || level == "" {
+		return nil, usagef("--log-level %q: want one of debug, info, warn, error", level)
+	}
+	config := zap.NewProductionEncoderConfig()
+	config.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(config), zapcore.Lock(zapcore.AddSync(std.err)), at)
+	return zap.New(core), nil
+}
+
+// client returns a client of the seeder that the settings name.
+func (s *session) client() (*control.Client, error) {
+	c, err := control.NewClient(s.seederURL, transport.Security{}.HTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("--seeder: %w", err)
+	}
+	return c, nil
+}
+
+// note tells the user something that is neither result nor error.
+func (s *session) note(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintf(s.err, format+"\n", args...)
+	}
+}
