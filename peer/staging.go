@@ -151,14 +151,14 @@ func (j *job) relink(context.Context) error {
 	return errors.Join(os.Rename(tmp, filepath.Join(dir, artifactName)), syncDir(dir))
 }
 
-// aside renames a version's folder, if there is one, to a temporary name, so
+// aside renames a version's folder, if there is one, into a temporary one, so
 // that it is gone in one step however large it is.
 func aside(app, version string) error {
 	tmp, err := os.MkdirTemp(app, "."+version+tempMark)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(filepath.Join(app, version), tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(filepath.Join(app, version), filepath.Join(tmp, version)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(err, os.Remove(tmp))
 	}
 	return stage.Remove(tmp)

@@ -26,6 +26,9 @@ func newReading(source *build.Source, hasher *build.Hasher, show func(done int64
 	return &reading{source: source, hasher: hasher, show: show}
 }
 
+// Size is the artifact's size in bytes: the seeder is told it beforehand.
+func (r *reading) Size() int64 { return r.source.Size() }
+
 var errStopped = errors.New("reading was stopped")
 
 // Read implements io.Reader.
