@@ -219,17 +219,3 @@ func TestOpenUndoesItsWork(t *testing.T) {
 	}
 	r.cfg = held
 }
-
-func TestGossipKeys(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key")
-	for content, ok := range map[string]bool{
-		"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n": true, "MDEyMzQ1Njc4OWFiY2RlZg==": true, "c2hvcnQ=": false, "not base64!": false, "": false,
-	} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readKey(path); (err == nil) != ok {
-			t.Errorf("key %q: %v", content, err)
-		}
-	}
-}

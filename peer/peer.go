@@ -13,7 +13,6 @@ package peer
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -21,7 +20,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -121,9 +119,9 @@ func swarmConfig(c Config, opts Options) swarm.Config {
 }
 
 func newGossip(c Config, opts Options, swarmPort uint16) (*gossip.Gossip, error) {
-	key, err := readKey(c.GossipKeyFile)
+	key, err := gossip.ReadKey(c.GossipKeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("gossip_key_file: %w", err)
+		return nil, err
 	}
 	g, err := gossip.New(gossip.Config{
 		Name: c.Name, Listen: c.GossipListen, Advertise: c.Advertise, Join: c.GossipJoin,
@@ -133,23 +131,6 @@ func newGossip(c Config, opts Options, swarmPort uint16) (*gossip.Gossip, error)
 		return nil, fmt.Errorf("gossip_listen: %w", err)
 	}
 	return g, nil
-}
-
-// readKey reads a gossip key: 16, 24 or 32 bytes in base64, as serf keygen
-// writes them. No path is no key.
-func readKey(path string) ([]byte, error) {
-	if path == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil || len(key) != 16 && len(key) != 24 && len(key) != 32 {
-		return nil, fmt.Errorf("%s: want 16, 24 or 32 bytes in base64", path)
-	}
-	return key, nil
 }
 
 // newAgent puts the loop and its helpers together.

@@ -1,14 +1,10 @@
 package seeder
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"crow/internal/release"
 	"crow/internal/transport"
@@ -77,21 +73,4 @@ func (c Config) storeDir() string {
 		return c.Store
 	}
 	return filepath.Join(c.DataDir, "store")
-}
-
-// gossipKey reads the fleet's key: 16, 24 or 32 bytes in base64. Without a
-// file there is none.
-func (c Config) gossipKey() ([]byte, error) {
-	if c.GossipKeyFile == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(c.GossipKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("gossip_key_file: %w", err)
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil || !slices.Contains([]int{16, 24, 32}, len(key)) {
-		return nil, fmt.Errorf("gossip_key_file: %s: want 16, 24 or 32 bytes in base64", c.GossipKeyFile)
-	}
-	return key, nil
 }

@@ -114,7 +114,7 @@ func (s *Seeder) trackerConfig() tracker.Config {
 }
 
 func (s *Seeder) openGossip() error {
-	key, err := s.cfg.gossipKey()
+	key, err := gossip.ReadKey(s.cfg.GossipKeyFile)
 	if err != nil {
 		return err
 	}

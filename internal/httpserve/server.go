@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
@@ -67,7 +66,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	l, err := cfg.Security.Listen(cfg.Listen)
 	if err != nil {
-		return nil, listenError(cfg.Listen, err)
+		return nil, err
 	}
 	s := &Server{listener: l, handler: cfg.Handler, conns: newConns(maxConns), stall: stallTimeout}
 	if s.handler == nil {
@@ -82,15 +81,6 @@ func New(cfg Config) (*Server, error) {
 		ErrorLog:          errorLog(cfg.Log),
 	}
 	return s, nil
-}
-
-// listenError words a failed bind in one line for the user: the system's
-// reason without the layers in between, which repeat the address.
-func listenError(addr string, err error) error {
-	if call, ok := errors.AsType[*os.SyscallError](err); ok {
-		return fmt.Errorf("listen on %s: %w", addr, call.Err)
-	}
-	return err
 }
 
 // Addr is the address that was bound.

@@ -86,7 +86,7 @@ func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
 	c.HeaderObfuscationPolicy = torrent.HeaderObfuscationPolicy{Preferred: false, RequirePreferred: true}
 
 	c.DefaultStorage = noStorage{} // each transfer brings its own; the default opens a database
-	c.Seed = true // without it, uploads stop at 100 KiB more than was downloaded
+	c.Seed = true                  // without it, uploads stop at 100 KiB more than was downloaded
 	c.DropDuplicatePeerIds = true
 	c.DialRateLimiter = rate.NewLimiter(rate.Inf, 1)
 	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)

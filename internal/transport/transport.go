@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -62,9 +63,18 @@ func (s Security) Listen(addr string) (net.Listener, error) {
 	}
 	l, err := (&net.ListenConfig{KeepAlive: keepAlivePeriod}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		return nil, fmt.Errorf("listen on %s: %w", addr, cause(err))
 	}
 	return l, nil
+}
+
+// cause is the system's own reason for a failed bind, without the layers in
+// between, which repeat the address.
+func cause(err error) error {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Err
+	}
+	return err
 }
 
 // Dial connects to a TCP address.
