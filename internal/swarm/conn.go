@@ -28,7 +28,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, maxAcceptPause) {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			return &conn{Conn: c, swarm: l.swarm}, nil
+			return newConn(l.swarm, c), nil
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
@@ -51,7 +51,7 @@ func (d dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, swarm: d.swarm}, nil
+	return newConn(d.swarm, c), nil
 }
 
 // DialerNetwork implements the client's Dialer.
@@ -74,7 +74,16 @@ type conn struct {
 	queue sync.Mutex // guards shown
 	shown []byte     // Have frames that wait for the end of a frame
 
+	outbox *outbox
 	closed atomic.Bool
+	ended  chan struct{} // closed by Close
+}
+
+func newConn(s *Swarm, c net.Conn) *conn {
+	if err := limitUnsent(c); err != nil {
+		s.log.Debug("could not bound the socket's unsent bytes", zap.Error(err))
+	}
+	return &conn{Conn: c, swarm: s, outbox: newOutbox(), ended: make(chan struct{})}
 }
 
 // neighbour is who a connection leads to.
@@ -104,21 +113,79 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 // Write implements net.Conn. The client writes whole frames, several at a time.
+// Pieces wait for the uplink; everything else goes out at once.
 func (c *conn) Write(b []byte) (int, error) {
+	if !c.atBoundary() { // a handshake
+		return len(b), c.send(b)
+	}
+	for rest := b; len(rest) > 0; {
+		control, piece, after := cutPiece(rest)
+		if err := c.send(control); err != nil {
+			return 0, err
+		}
+		if piece != nil && !c.post(piece) {
+			return 0, net.ErrClosed
+		}
+		rest = after
+	}
+	return len(b), nil
+}
+
+func (c *conn) atBoundary() bool {
 	c.writing.Lock()
-	frames := b
+	defer c.writing.Unlock()
+	return c.out.atBoundary()
+}
+
+// post leaves a piece frame to the uplink. It reports false once the connection
+// is closed.
+func (c *conn) post(piece []byte) bool {
+	start, ok := c.outbox.put(piece)
+	if start {
+		c.swarm.pumps.Go(c.pump)
+	}
+	return ok
+}
+
+// pump sends the frames in the outbox, each when the uplink has a slot for it,
+// until there are none.
+func (c *conn) pump() {
+	for {
+		frame, ok := c.outbox.take()
+		if !ok {
+			return
+		}
+		release, ok := c.swarm.uplink.acquire(c.ended)
+		if !ok {
+			continue // the outbox is closed too
+		}
+		err := c.send(frame)
+		release()
+		recycle(frame)
+		if err != nil {
+			c.Close() // the client's reader sees it next
+		}
+	}
+}
+
+// send writes whole frames, or a part of a handshake, now.
+func (c *conn) send(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	c.writing.Lock()
 	if p := c.peer.Load(); !c.hidden && p != nil && p.guest != nil && c.out.atBoundary() {
-		if frames, c.hidden = hideHaves(b); c.hidden {
+		if b, c.hidden = hideHaves(b); c.hidden {
 			c.show(p.to.show.join(p.guest))
 		}
 	}
-	_, err := c.Conn.Write(frames)
-	c.out.feed(frames, (*outgoing)(c))
+	_, err := c.Conn.Write(b)
+	c.out.feed(b, (*outgoing)(c))
 	c.writing.Unlock()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return len(b), c.flushShown()
+	return c.flushShown()
 }
 
 // show queues Have frames of pieces, to be sent by flushShown.
@@ -165,7 +232,10 @@ func (c *conn) writeShown() error {
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	c.closed.Store(true)
+	if !c.closed.Swap(true) {
+		close(c.ended)
+		c.outbox.close()
+	}
 	if p := c.peer.Load(); p != nil {
 		p.leave()
 	}

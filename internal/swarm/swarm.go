@@ -70,6 +70,9 @@ type Swarm struct {
 	end  context.CancelFunc
 	jobs sync.WaitGroup // announce loops
 
+	uplink *uplink
+	pumps  sync.WaitGroup // connections' senders
+
 	mu        sync.Mutex // guards what follows
 	trackers  []string
 	transfers map[[20]byte]*transfer
@@ -86,7 +89,7 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
@@ -120,6 +123,7 @@ func (s *Swarm) close() {
 	for _, err := range s.client.Close() {
 		s.log.Warn("torrent client did not close cleanly", zap.Error(err))
 	}
+	s.pumps.Wait()
 	s.listener.Close()
 	s.http.CloseIdleConnections()
 }
