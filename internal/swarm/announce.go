@@ -20,8 +20,9 @@ import (
 // Announce timing. A transfer that lacks neighbours asks again soon, whatever
 // the tracker's interval: a swarm ramps up in seconds.
 const (
-	hungryInterval  = 1500 * time.Millisecond // incomplete, and few neighbours
-	retryInterval   = time.Second             // after a failure, doubled up to
+	hungryInterval  = 1500 * time.Millisecond // incomplete, and few neighbours; doubled up to
+	maxHungry       = 12 * time.Second
+	retryInterval   = time.Second // after a failure, doubled up to
 	maxRetry        = 15 * time.Second
 	defaultInterval = 30 * time.Second // where the tracker says none
 	announceTimeout = 5 * time.Second
@@ -37,17 +38,16 @@ const maxAnswerLen = 64 << 10
 // announceLoop keeps the trackers and this transfer informed of each other
 // until the transfer ends.
 func (t *transfer) announceLoop() {
-	event, retry := "started", retryInterval
+	event, p := "started", newPace()
 	wasComplete := t.t.Complete().Bool()
 	for {
-		wait, err := t.announceAll(t.life, event)
+		interval, err := t.announceAll(t.life, event)
 		if err != nil {
-			wait, retry = retry, min(2*retry, maxRetry)
 			t.swarm.log.Debug("announce failed", zap.Stringer("infohash", t.meta.InfoHash), zap.Error(err))
 		} else {
-			event, retry = "", retryInterval
+			event = ""
 		}
-		if !t.waitToAnnounce(wait) {
+		if !t.waitToAnnounce(p.next(interval, err != nil, t.t.Complete().Bool(), t.neighbours())) {
 			break
 		}
 		if complete := t.t.Complete().Bool(); complete && !wasComplete {
@@ -59,11 +59,33 @@ func (t *transfer) announceLoop() {
 	_, _ = t.announceAll(ctx, "stopped") // the tracker's expiry does it otherwise
 }
 
+// pace decides when to announce next.
+type pace struct {
+	retry  time.Duration // after the next failure
+	hungry time.Duration // at most this long while neighbours are few
+}
+
+func newPace() *pace { return &pace{retry: retryInterval, hungry: hungryInterval} }
+
+// next returns how long to wait after an announce that failed, or that the
+// tracker answered with an interval. A transfer that lacks neighbours asks soon,
+// but ever less often: in a small swarm there are no more.
+func (p *pace) next(interval time.Duration, failed, complete bool, neighbours int) time.Duration {
+	if failed {
+		interval, p.retry = p.retry, min(2*p.retry, maxRetry)
+		return interval
+	}
+	p.retry = retryInterval
+	if complete || neighbours >= fewNeighbours {
+		p.hungry = hungryInterval
+		return interval
+	}
+	interval, p.hungry = min(interval, p.hungry), min(2*p.hungry, maxHungry)
+	return interval
+}
+
 // waitToAnnounce reports false when the transfer ends first.
 func (t *transfer) waitToAnnounce(wait time.Duration) bool {
-	if !t.t.Complete().Bool() && t.neighbours() < fewNeighbours {
-		wait = min(wait, hungryInterval)
-	}
 	wait += time.Duration(rand.Int64N(int64(wait)/8 + 1)) // or all hosts ask at once for ever
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

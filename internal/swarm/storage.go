@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -139,7 +140,15 @@ func (f *file) seal() error {
 		return fmt.Errorf("reopen artifact: %w", err)
 	}
 	defer data.Close()
-	if err := unix.Dup3(int(data.Fd()), int(f.data.Fd()), unix.O_CLOEXEC); err != nil {
+	// Control keeps the descriptor from being closed, and its number from being
+	// given to another file, meanwhile.
+	raw, err := f.data.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("reopen artifact: %w", err)
+	}
+	var dupErr error
+	err = raw.Control(func(fd uintptr) { dupErr = unix.Dup3(int(data.Fd()), int(fd), unix.O_CLOEXEC) })
+	if err = cmp.Or(err, dupErr); err != nil {
 		return fmt.Errorf("reopen artifact: %w", err)
 	}
 	return nil

@@ -52,7 +52,7 @@ type Config struct {
 // Progress is how far a fetch has come.
 type Progress struct {
 	Bytes      release.Bytes
-	Done       int64 // verified bytes on disk, those from an earlier life included
+	Done       int64 // bytes on disk, those from an earlier life and of unfinished pieces included
 	Size       int64 // bytes in all
 	Neighbours int   // connections
 }
