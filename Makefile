@@ -46,6 +46,15 @@ test-e2e: bin/crow ## run the tests of whole fleets, each host a process
 test-demo: bin/crow ## run the demo as a test of the whole
 	bin/crow demo --hosts 3 --progress plain
 
+.PHONY: bin/bench
+bin/bench:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./scripts/bench
+
+# Without flags: 16 hosts, 64 MiB, links of 50 Mbit/s, all systems, one run.
+.PHONY: bench
+bench: bin/crow bin/bench ## measure crow beside other tools, as root, in five minutes; BENCH_FLAGS=-h tells of other runs
+	bin/bench $(BENCH_FLAGS)
+
 .PHONY: lint
 lint: ## check format, vet, golangci-lint and shell scripts
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }

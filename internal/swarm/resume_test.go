@@ -156,3 +156,55 @@ func assertContent(t *testing.T, path string, want []byte) {
 		t.Fatalf("%s: wrong content (%v)", path, err)
 	}
 }
+
+// A file that somebody writes to is not offered any more, and offered again it
+// is what the caller has verified meanwhile.
+func TestChangedFileIsDropped(t *testing.T) {
+	artifact := randomArtifact(2 << 20)
+	torrentFile := makeTorrent(t, artifact)
+	dropped := make(chan release.Digest, 1)
+	s, err := New(Config{
+		Role: RoleSeeder, Listen: "127.0.0.1:0", Advertise: "127.0.0.1", Log: zaptest.NewLogger(t),
+		Dropped: func(d release.Digest) { dropped <- d },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	path := writeFile(t, artifact)
+	if err := s.Seed(torrentFile, path); err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(artifact)
+	damaged[1000] ^= 1
+	if err := os.WriteFile(path, damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := ParseTorrent(torrentFile)
+	_, err = fetchFrom(t, torrentFile, filepath.Join(t.TempDir(), "part"), s.Addr(), func(*Swarm, *transfer) bool {
+		return s.find(m.InfoHash.Short()) == nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("fetch of a damaged artifact: %v", err)
+	}
+	if got := <-dropped; got != m.InfoHash {
+		t.Errorf("dropped %s", got)
+	}
+	if err := os.WriteFile(path, artifact, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Seed(torrentFile, path); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "part")
+	if _, err := fetchFrom(t, torrentFile, to, s.Addr(), never); err != nil {
+		t.Fatal(err)
+	}
+	assertContent(t, to, artifact)
+}

@@ -35,9 +35,15 @@ const (
 // chose. It stands in for the library's file storage, which derives names from
 // the torrent, maps files into memory and creates them at full length.
 type file struct {
-	data    *os.File
-	journal *os.File     // nil: complete from the start
-	local   atomic.Int64 // bytes that were there already and passed their check
+	data     *os.File
+	journal  *os.File     // nil: complete from the start
+	local    atomic.Int64 // bytes that were there already and passed their check
+	rejected atomic.Int64 // pieces that arrived and did not match their hash
+
+	// complete is what the file was when its last piece was known to be right;
+	// nil until then. onChange is told of reads that find another.
+	complete atomic.Pointer[fs.FileInfo]
+	onChange func()
 
 	mu     sync.Mutex // guards states and the journal's end
 	states []pieceState
@@ -58,6 +64,7 @@ func openComplete(path string, m Torrent) (*file, error) {
 		return nil, err
 	}
 	f := &file{data: data, states: make([]pieceState, m.Pieces)}
+	f.complete.Store(&fi)
 	for i := range f.states {
 		f.states[i] = pieceComplete
 	}
@@ -148,9 +155,11 @@ func (f *file) seal() error {
 	}
 	var dupErr error
 	err = raw.Control(func(fd uintptr) { dupErr = unix.Dup3(int(data.Fd()), int(fd), unix.O_CLOEXEC) })
-	if err = cmp.Or(err, dupErr); err != nil {
+	fi, statErr := data.Stat()
+	if err = cmp.Or(err, dupErr, statErr); err != nil {
 		return fmt.Errorf("reopen artifact: %w", err)
 	}
+	f.complete.Store(&fi)
 	return nil
 }
 
@@ -164,6 +173,26 @@ func (f *file) Close() error {
 		return nil
 	}
 	return err
+}
+
+// errChanged is why a complete file is no longer offered: somebody wrote to it.
+// Neighbours would find its pieces damaged and turn away from this node.
+var errChanged = errors.New("the artifact's file has changed since it was offered")
+
+func (f *file) unchanged() error {
+	was := f.complete.Load()
+	if was == nil {
+		return nil
+	}
+	fi, err := f.data.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Size() == (*was).Size() && fi.ModTime().Equal((*was).ModTime()) {
+		return nil
+	}
+	f.onChange()
+	return errChanged
 }
 
 // OpenTorrent implements storage.ClientImpl.
@@ -183,6 +212,9 @@ type piece struct {
 
 // ReadAt implements io.ReaderAt within the piece.
 func (p piece) ReadAt(b []byte, off int64) (int, error) {
+	if err := p.file.unchanged(); err != nil {
+		return 0, err
+	}
 	return p.file.data.ReadAt(b, p.offset+off)
 }
 
@@ -227,6 +259,9 @@ func (p piece) MarkComplete() error {
 func (p piece) MarkNotComplete() error {
 	p.file.mu.Lock()
 	defer p.file.mu.Unlock()
+	if p.file.states[p.index] == pieceMissing {
+		p.file.rejected.Add(1)
+	}
 	p.file.states[p.index] = pieceMissing
 	return nil
 }

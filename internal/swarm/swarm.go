@@ -47,6 +47,9 @@ type Config struct {
 	Download  release.Rate // bytes a second over all connections; 0: no limit
 	Security  transport.Security
 	Log       *zap.Logger
+	// Dropped, if set, is told of a torrent that is no longer offered because
+	// somebody wrote to its file.
+	Dropped func(infohash release.Digest)
 }
 
 // Progress is how far a fetch has come.
@@ -55,6 +58,7 @@ type Progress struct {
 	Done       int64 // bytes on disk, those from an earlier life and of unfinished pieces included
 	Size       int64 // bytes in all
 	Neighbours int   // connections
+	Rejected   int64 // pieces that arrived and did not match their hash
 }
 
 // Swarm is one node: all the torrents that it offers or fetches.
@@ -68,7 +72,7 @@ type Swarm struct {
 
 	life context.Context // ends when the swarm closes
 	end  context.CancelFunc
-	jobs sync.WaitGroup // announce loops
+	jobs sync.WaitGroup // announce loops and what was put off; begun while not closed
 
 	uplink *uplink
 	pumps  sync.WaitGroup // connections' senders
@@ -199,6 +203,7 @@ func (s *Swarm) add(m Torrent, file *file) (*transfer, error) {
 		return nil, fmt.Errorf("torrent %s is under way already", m.InfoHash)
 	}
 	t := newTransfer(s, m, file)
+	file.onChange = sync.OnceFunc(func() { s.later(func() { s.dropChanged(m.InfoHash) }) })
 	s.transfers[short] = t
 	t.open()
 	s.jobs.Go(t.announceLoop)
@@ -219,6 +224,23 @@ func (s *Swarm) Drop(infohash release.Digest) {
 	s.mu.Unlock()
 	if t != nil {
 		t.close()
+	}
+}
+
+// later runs f beside the caller, who may hold the client's locks.
+func (s *Swarm) later(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.jobs.Go(f)
+	}
+}
+
+func (s *Swarm) dropChanged(infohash release.Digest) {
+	s.log.Error("artifact is no longer offered: its file was written to", zap.Stringer("infohash", infohash))
+	s.Drop(infohash)
+	if s.cfg.Dropped != nil {
+		s.cfg.Dropped(infohash)
 	}
 }
 

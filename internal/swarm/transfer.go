@@ -120,7 +120,7 @@ func (t *transfer) progress() Progress {
 		b.Wasted = stats.BytesReadData.Int64() - stats.BytesReadUsefulData.Int64()
 	}
 	b.Wasted = max(0, b.Wasted)
-	return Progress{Bytes: b, Done: done, Size: t.meta.Size, Neighbours: t.neighbours()}
+	return Progress{Bytes: b, Done: done, Size: t.meta.Size, Neighbours: t.neighbours(), Rejected: t.file.rejected.Load()}
 }
 
 // addNeighbours offers addresses to the client that it has no connection to.

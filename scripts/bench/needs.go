@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// inspection is what of bench's needs this machine has.
+type inspection struct {
+	root, ip, tc, aria2, libtorrent bool
+	crow                            string // path of the binary; empty: there is none
+	crowAsked                       string // where it was looked for
+	leftBehind                      []string
+}
+
+func inspect(ctx context.Context, crow string) inspection {
+	has := func(name string) bool { _, err := exec.LookPath(name); return err == nil }
+	i := inspection{root: os.Geteuid() == 0, ip: has("ip"), tc: has("tc"), aria2: has("aria2c"), crowAsked: crow}
+	_, err := command(ctx, debianPython, "-c", "import libtorrent")
+	i.libtorrent = err == nil
+	if path, err := exec.LookPath(crow); err == nil {
+		i.crow = path
+	}
+	if list, err := command(ctx, "ip", "netns", "list"); err == nil {
+		i.leftBehind = leftBehind(list, func(pid string) bool { _, err := os.Stat("/proc/" + pid); return err == nil })
+	}
+	return i
+}
+
+// need is something without which some systems, or all, can't run.
+type need struct {
+	met     bool
+	missing string
+	remedy  string
+	of      []string // systems; empty: all
+}
+
+func (i inspection) needs() []need {
+	crow := []string{nameAria2, nameLibtorrent, nameCrow, nameUneven, nameLate, nameApps}
+	return []need{
+		{i.root, "network namespaces need root", "run bin/bench, which make bench builds, with sudo and the same flags", nil},
+		{i.ip && i.tc, "ip or tc is missing", "apt-get install iproute2", nil},
+		{i.crow != "", "there is no crow at " + i.crowAsked + ", whose tracker the other BitTorrent clients use too", "make build", crow},
+		{i.aria2, "aria2c is missing", "apt-get install aria2", []string{nameAria2}},
+		{i.libtorrent, debianPython + " has no libtorrent", "apt-get install python3-libtorrent", []string{nameLibtorrent}},
+	}
+}
+
+// runnable are the wanted systems that can run here, and for people what is
+// left out, why, and what would help.
+func runnable(wanted []string, i inspection) (systems, notes []string) {
+	systems = slices.Clone(wanted)
+	for _, n := range i.needs() {
+		if n.met {
+			continue
+		}
+		var out []string
+		systems = slices.DeleteFunc(systems, func(name string) bool {
+			gone := n.of == nil || slices.Contains(n.of, name)
+			if gone {
+				out = append(out, name)
+			}
+			return gone
+		})
+		if len(out) > 0 {
+			notes = append(notes, fmt.Sprintf("%s left out: %s; %s", strings.Join(out, ", "), n.missing, n.remedy))
+		}
+	}
+	if len(i.leftBehind) > 0 && len(systems) > 0 {
+		notes = append(notes, "a bench that was killed left namespaces behind; to remove them: ip netns del "+
+			strings.Join(i.leftBehind, "; ip netns del "))
+	}
+	return systems, notes
+}
