@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/release"
+	"crow/internal/store"
 	"crow/peer/hook"
 )
 
@@ -50,7 +51,7 @@ func (j *job) activate(life context.Context) error {
 // swap makes the app's link name a version, in one rename.
 func swap(app, version string) error {
 	tmp := filepath.Join(app, linkTemp)
-	if err := removeIfThere(tmp); err != nil {
+	if err := store.RemoveIfThere(tmp); err != nil {
 		return err
 	}
 	if err := os.Symlink(version, tmp); err != nil {
@@ -59,7 +60,7 @@ func swap(app, version string) error {
 	if err := os.Rename(tmp, filepath.Join(app, release.CurrentLink)); err != nil {
 		return err
 	}
-	return syncDir(app)
+	return store.SyncFolder(app)
 }
 
 // runHook runs the app's hook, if it has one. When the agent ends first, the

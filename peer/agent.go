@@ -24,9 +24,19 @@ const maxHints = 10
 // has something to say sends it here.
 type agent struct {
 	*host
+	helpers
 	boot    string
 	slots   map[string]*slot // by app
 	seq     uint64
+	events  chan event
+	updates chan update
+	lost    chan release.Digest
+	jobs    sync.WaitGroup
+	changed change // since the last report
+}
+
+// helpers are whom the loop speaks to.
+type helpers struct {
 	poller  *poller
 	report  *reporter
 	keeper  *keeper
@@ -34,12 +44,6 @@ type agent struct {
 	members func() []gossip.Member
 	metrics *metrics
 	idle    func() // closes idle connections to seeders
-
-	events  chan event
-	updates chan update
-	lost    chan release.Digest
-	jobs    sync.WaitGroup
-	changed change // since the last report
 }
 
 // change says how soon it must be reported.
@@ -214,10 +218,10 @@ func (a *agent) event(ctx context.Context, e event) {
 
 // restore fetches an artifact again that was found corrupt, if it belongs to
 // an ordered release that is otherwise done with; jobs under way see to it by
-// themselves.
+// themselves. When ctx has ended, a slot may have neither job nor verdict.
 func (a *agent) restore(ctx context.Context, d release.Digest) {
 	for _, s := range a.slots {
-		if s.order != nil && s.order.Manifest.SHA256 == d && s.job == nil && s.verdict.Phase != release.Failed {
+		if s.order != nil && s.order.Manifest.SHA256 == d && s.job == nil && s.verdict != nil && s.verdict.Phase != release.Failed {
 			a.start(ctx, s, *s.verdict, true)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"crow/internal/control"
 	"crow/internal/release"
 )
 
@@ -232,6 +233,43 @@ func TestNewerOrderWaitsForHook(t *testing.T) {
 	want := []string{"begin 1", "end 1", "begin 2", "end 2"}
 	if got := lines(filepath.Join(dir, "log")); !slices.Equal(got, want) {
 		t.Errorf("hooks: %q, want %q", got, want)
+	}
+}
+
+// TestOrdersOfADyingAgent has orders, and a word from the keeper, come when the
+// agent's context has ended: no job is started, and there is no verdict.
+func TestOrdersOfADyingAgent(t *testing.T) {
+	r := newRig(t)
+	g := r.goods("build")
+	a, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.agent.take(dead, control.Orders{Orders: []control.Order{g.order("d-1", "web", "1")}})
+	a.agent.restore(dead, g.manifest.SHA256)
+	if s := a.agent.slots["web"]; s == nil || s.job != nil {
+		t.Errorf("slot is %+v", s)
+	}
+	if err := a.release(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCacheIsClosedToOthers(t *testing.T) {
+	r := newRig(t)
+	if err := os.Mkdir(r.path("cache"), 0o755); err != nil { // as an earlier crow left it
+		t.Fatal(err)
+	}
+	g := r.goods("build")
+	r.start()
+	r.office.give(g.order("d-1", "web", "1"))
+	r.office.await(t, "d-1", release.Active)
+	for name, want := range map[string]os.FileMode{"cache": 0o700, "state": 0o700, "apps": 0o755, "apps/web/1": 0o755, "apps/web/1/artifact": 0o555} {
+		if fi, err := os.Stat(r.path(name)); err != nil || fi.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want %v", name, fi.Mode(), err, want)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/release"
+	"crow/internal/store"
 	"crow/internal/swarm"
 )
 
@@ -151,7 +152,7 @@ func (c *cache) adopt(ctx context.Context, d release.Digest, beat func()) error 
 	if err := errors.Join(os.Chmod(part, cacheMode), os.Rename(part, path)); err != nil {
 		return fmt.Errorf("place artifact: %w", err)
 	}
-	if err := removeIfThere(swarm.JournalPath(part)); err != nil {
+	if err := store.RemoveIfThere(swarm.JournalPath(part)); err != nil {
 		return fmt.Errorf("place artifact: %w", err)
 	}
 	return c.state.putVerified(d, path)
@@ -182,7 +183,7 @@ func (c *cache) withdraw(d release.Digest) {
 func (c *cache) discard(d release.Digest) error {
 	c.withdraw(d)
 	part := c.partPath(d)
-	return errors.Join(removeIfThere(c.path(d)), removeIfThere(part), removeIfThere(swarm.JournalPath(part)))
+	return errors.Join(store.RemoveIfThere(c.path(d)), store.RemoveIfThere(part), store.RemoveIfThere(swarm.JournalPath(part)))
 }
 
 // isNeeded reports whether d must stay. As long as nobody has said what is
@@ -256,13 +257,6 @@ func (c *cache) check(ctx context.Context, want release.Digest, path string, bea
 	}
 	if got := release.Digest(h.Sum(nil)); got != want {
 		return &digestError{want, got}
-	}
-	return nil
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

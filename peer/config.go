@@ -1,25 +1,31 @@
 package peer
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"crow/internal/control"
+	"crow/internal/gossip"
 	"crow/internal/release"
 	"crow/internal/transport"
 )
 
 // Defaults of keys that a config file leaves out.
 const (
-	DefaultHookTimeout              = 5 * time.Minute
-	DefaultKeep                     = 3
-	DefaultDiskMargin  release.Size = 64 << 20 // room for logs and state to go on being written
+	DefaultKeep                    = 3
+	DefaultDiskMargin release.Size = 64 << 20 // room for logs and state to go on being written
 )
+
+// maxHookTimeout is a deploy's whole time: a hook that is given as much can only
+// be late.
+const maxHookTimeout = time.Hour
 
 // anyApp is the key in Config.Apps that stands for every app without one.
 const anyApp = "*"
@@ -56,7 +62,7 @@ type Limits struct {
 // App is what this host does with an app's releases.
 type App struct {
 	Hook        []string      `yaml:"hook"`         // absolute program and arguments; empty: none
-	HookTimeout time.Duration `yaml:"hook_timeout"` // 0: DefaultHookTimeout
+	HookTimeout time.Duration `yaml:"hook_timeout"` // below 1h, a deploy's whole time; 0: hook.DefaultTimeout
 	Unpack      bool          `yaml:"unpack"`       // tar, tar.gz and tar.zst into the release's folder
 	Keep        int           `yaml:"keep"`         // releases kept on disk; 0: DefaultKeep
 }
@@ -70,18 +76,19 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate checks every field and names the first bad one by its key.
+// Validate checks every field and names the first bad one by its key. The error
+// is release.ErrInvalid or transport.ErrInsecure.
 func (c Config) Validate() error {
 	if err := release.ValidateHost(c.Name); err != nil {
 		return fmt.Errorf("name: %w", err)
 	}
 	if !filepath.IsAbs(c.DataDir) {
-		return fmt.Errorf("data_dir: %q is not an absolute path", c.DataDir)
+		return fmt.Errorf("data_dir: %w path %q: want an absolute one", release.ErrInvalid, c.DataDir)
 	}
 	if c.DiskMargin < 0 {
-		return fmt.Errorf("disk_margin: %d is negative", c.DiskMargin)
+		return fmt.Errorf("disk_margin: %w size %d: it is negative", release.ErrInvalid, c.DiskMargin)
 	}
-	return first(c.validateNetwork, c.validateLabels, c.validateApps)
+	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLabels, c.validateApps)
 }
 
 // first returns the first error that a check finds.
@@ -94,22 +101,7 @@ func first(checks ...func() error) error {
 	return nil
 }
 
-func (c Config) validateNetwork() error {
-	ip, err := netip.ParseAddr(c.Advertise)
-	if err != nil || ip.IsUnspecified() {
-		return fmt.Errorf("advertise: %q is not an IP address that the fleet can reach", c.Advertise)
-	}
-	if !c.TLS.Off {
-		return errors.New("tls: missing: this version knows only tls: off")
-	}
-	if len(c.Seeders) == 0 {
-		return errors.New("seeders: missing: want the URL of a seeder or more")
-	}
-	for _, url := range c.Seeders {
-		if _, err := control.NewClient(url, nil); err != nil {
-			return fmt.Errorf("seeders: %w", err)
-		}
-	}
+func (c Config) validateListen() error {
 	for _, l := range []struct{ key, addr string }{
 		{"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen}, {"metrics_listen", c.MetricsListen},
 	} {
@@ -123,16 +115,59 @@ func (c Config) validateNetwork() error {
 	return nil
 }
 
+// validateAdvertise also finds an advertise that was left out where the fleet is
+// on other machines: each of them would take loopback for itself.
+func (c Config) validateAdvertise() error {
+	ip, err := netip.ParseAddr(c.Advertise)
+	if err != nil || ip.IsUnspecified() {
+		return fmt.Errorf("advertise: %w address %q: want an IP that the fleet can reach", release.ErrInvalid, c.Advertise)
+	}
+	for _, l := range []struct{ key, addr string }{{"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen}} {
+		host, _, err := net.SplitHostPort(l.addr)
+		if err == nil && ip.Unmap().IsLoopback() && !transport.IsLoopback(host) {
+			return fmt.Errorf("advertise: %w address %s: %s is %s, so the fleet needs an IP that it can reach this host at",
+				release.ErrInvalid, ip, l.key, l.addr)
+		}
+	}
+	return nil
+}
+
+func (c Config) validateSeeders() error {
+	if len(c.Seeders) == 0 {
+		return fmt.Errorf("seeders: missing or %w: want the URL of a seeder or more", release.ErrInvalid)
+	}
+	for _, s := range c.Seeders {
+		if _, err := control.NewClient(s, nil); err != nil {
+			return fmt.Errorf("seeders: %w", err)
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "http" {
+			return fmt.Errorf("seeders: %w seeder URL %q: tls is off, want http://HOST:PORT", release.ErrInvalid, s)
+		}
+		if err := c.security().Check(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80"))); err != nil {
+			return fmt.Errorf("seeders: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c Config) validateJoin() error {
+	if err := gossip.ValidateJoin(c.GossipJoin); err != nil {
+		return fmt.Errorf("gossip_join: %w", err)
+	}
+	return nil
+}
+
 func (c Config) validateLabels() error {
 	if len(c.Labels) > control.MaxLabels {
-		return fmt.Errorf("labels: %d of them, at most %d are allowed", len(c.Labels), control.MaxLabels)
+		return fmt.Errorf("labels: %w list: %d of them, at most %d are allowed", release.ErrInvalid, len(c.Labels), control.MaxLabels)
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
 		if err := release.ValidateLabel(key); err != nil {
 			return fmt.Errorf("labels: %w", err)
 		}
 		if n := len(c.Labels[key]); n > maxLabelLen {
-			return fmt.Errorf("labels.%s: %d bytes, at most %d are allowed", key, n, maxLabelLen)
+			return fmt.Errorf("labels.%s: %w value: %d bytes, at most %d are allowed", key, release.ErrInvalid, n, maxLabelLen)
 		}
 	}
 	return nil
@@ -140,7 +175,7 @@ func (c Config) validateLabels() error {
 
 func (c Config) validateApps() error {
 	if len(c.Apps) > control.MaxApps {
-		return fmt.Errorf("apps: %d of them, at most %d are allowed", len(c.Apps), control.MaxApps)
+		return fmt.Errorf("apps: %w list: %d of them, at most %d are allowed", release.ErrInvalid, len(c.Apps), control.MaxApps)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
 		if err := release.ValidateApp(name); err != nil && name != anyApp {
@@ -157,24 +192,23 @@ func (c Config) validateApps() error {
 func (a App) validate() error {
 	switch {
 	case len(a.Hook) > 0 && !filepath.IsAbs(a.Hook[0]):
-		return fmt.Errorf("hook: %q is not the absolute path of a program", a.Hook[0])
+		return fmt.Errorf("hook: %w program %q: want an absolute path", release.ErrInvalid, a.Hook[0])
 	case a.HookTimeout < 0:
-		return fmt.Errorf("hook_timeout: %s is negative", a.HookTimeout)
+		return fmt.Errorf("hook_timeout: %w time %s: it is negative", release.ErrInvalid, a.HookTimeout)
+	case a.HookTimeout >= maxHookTimeout:
+		return fmt.Errorf("hook_timeout: %w time %s: want less than %s, the time that a whole deploy has", release.ErrInvalid, a.HookTimeout, maxHookTimeout)
 	case a.Keep < 0:
-		return fmt.Errorf("keep: %d is negative", a.Keep)
+		return fmt.Errorf("keep: %w number %d: it is negative", release.ErrInvalid, a.Keep)
 	}
 	return nil
 }
 
-// app is what this host does with an app, with defaults filled in; false if
-// the config speaks of it neither by name nor by "*".
+// app is what this host does with an app, with Keep filled in; false if the
+// config speaks of it neither by name nor by "*".
 func (c Config) app(name string) (App, bool) {
 	a, ok := c.Apps[name]
 	if !ok {
 		a, ok = c.Apps[anyApp]
-	}
-	if a.HookTimeout == 0 {
-		a.HookTimeout = DefaultHookTimeout
 	}
 	if a.Keep == 0 {
 		a.Keep = DefaultKeep

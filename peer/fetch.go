@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/store"
 	"crow/internal/swarm"
 	"crow/peer/stage"
 )
@@ -71,7 +68,7 @@ func (j *job) download(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := j.checkRoom(m.Size - allocated(j.cache.partPath(m.SHA256))); err != nil {
+	if err := j.claim(claim{part: j.cache.partPath(m.SHA256), download: m.Size}); err != nil {
 		return err
 	}
 	j.cache.withdraw(m.SHA256) // what was offered, if anything, is no longer there
@@ -89,6 +86,7 @@ func (j *job) download(ctx context.Context) error {
 		return j.fetchFailed(ctx, err)
 	}
 	beat()
+	j.disk.arrived(j.name())
 	return j.cache.adopt(ctx, m.SHA256, beat)
 }
 
@@ -98,7 +96,7 @@ func (j *job) fetchFailed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if isFull(err) {
+	if errors.Is(store.Explain(err), store.ErrFull) {
 		return errors.Join(fmt.Errorf("disk full: fetch: %w", err), j.cache.discard(j.order.Manifest.SHA256))
 	}
 	return fmt.Errorf("fetch: %w", err)
@@ -137,47 +135,13 @@ func matches(m release.Manifest, t swarm.Torrent) error {
 	return nil
 }
 
-// checkRoom compares what the rest of the job needs with what is free: bytes
-// to come, what staging needs, and the margin that stays free.
-func (j *job) checkRoom(bytes int64) error {
-	need := sum(max(0, bytes), int64(j.cfg.DiskMargin))
+// claim has the disk keep room for the rest of the job: what is yet to be
+// downloaded, and what staging needs.
+func (j *job) claim(c claim) error {
 	if m := j.order.Manifest; !j.isStaged() {
-		need = sum(need, stage.Estimate(m.Format, m.Size, j.app.Unpack))
+		c.staging = stage.Estimate(m.Format, m.Size, j.app.Unpack)
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(j.layout.root, &fs); err != nil {
-		return fmt.Errorf("free space of %s: %w", j.layout.root, err)
-	}
-	return room(j.layout.root, need, int64(fs.Bavail)*fs.Bsize)
-}
-
-// sum adds sizes without overflow.
-func sum(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
-
-func room(dir string, need, free int64) error {
-	if need <= free {
-		return nil
-	}
-	return fmt.Errorf("disk full: need %s in %s, %s free", release.Size(need), dir, release.Size(free))
-}
-
-// allocated is how much disk a file takes already, in bytes.
-func allocated(path string) int64 {
-	fi, err := os.Lstat(path)
-	if err != nil {
-		return 0
-	}
-	const blockSize = 512 // of st_blocks, whatever the file system's own
-	return fi.Sys().(*syscall.Stat_t).Blocks * blockSize
-}
-
-func isFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+	return j.disk.claim(j.name(), c)
 }
 
 // seeders are the configured ones, asked in turn.

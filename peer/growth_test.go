@@ -49,7 +49,7 @@ func TestMetrics(t *testing.T) {
 	r.office.await(t, "d-1", release.Active)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	get := func(path string) string {
-		res, err := client.Get("http://" + a.MetricsAddr().String() + path)
+		res, err := client.Get("http://" + a.metrics.Addr().String() + path)
 		if err != nil {
 			t.Fatal(err)
 		}

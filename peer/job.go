@@ -23,6 +23,7 @@ type host struct {
 	layout  layout
 	state   state
 	cache   *cache
+	disk    *disk
 	seeders seeders
 	timing  timing
 	log     *zap.Logger
@@ -78,13 +79,8 @@ func (j *job) run(life, work context.Context) {
 }
 
 func (j *job) steps(life, work context.Context) error {
-	for _, step := range j.preparations() {
-		if err := step(work); err != nil {
-			if work.Err() != nil {
-				return errStopped
-			}
-			return err
-		}
+	if err := j.prepare(work); err != nil {
+		return err
 	}
 	switch {
 	case j.repair:
@@ -95,6 +91,21 @@ func (j *job) steps(life, work context.Context) error {
 		return errStopped
 	}
 	return j.activate(life)
+}
+
+// prepare brings the release onto the disk. What the job has claimed of that is
+// let go when it is there, or when the job has failed.
+func (j *job) prepare(work context.Context) error {
+	defer j.disk.letGo(j.name())
+	for _, step := range j.preparations() {
+		if err := step(work); err != nil {
+			if work.Err() != nil {
+				return errStopped
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 func (j *job) preparations() []func(context.Context) error {

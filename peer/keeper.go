@@ -32,8 +32,8 @@ func (k *keeper) want(needed map[release.Digest]bool) {
 	}
 }
 
-// run works until ctx ends. What the first word from the loop needs is offered
-// before anything else.
+// run works until ctx ends. At the first word from the loop, what it needs of
+// the cache is offered, once the rest has been swept away.
 func (k *keeper) run(ctx context.Context) {
 	restored := false
 	for {

@@ -60,21 +60,24 @@ func (p *poller) run(ctx context.Context) {
 			failing = 0
 		}
 		p.tell(ctx, update{})
-		wait := pauses.NextBackOff()
 		switch {
 		case isCode(err, control.CodeUnknown):
 			p.log.Info("seeder does not know this host yet and is told again", zap.String("seeder", c.URL()))
 		case isCode(err, control.CodeTaken):
-			wait = p.timing.taken
 			p.log.Error("another live host has this host's name: give each host a name of its own in its config",
 				zap.String("host", p.host), zap.String("seeder", c.URL()), zap.Error(err))
+			// Not to be cut short: every deploy wakes the fleet, and changes nothing here.
+			if pause(ctx, p.timing.taken) != nil {
+				return
+			}
+			continue
 		default:
 			turn++
 			if failing++; failing <= len(p.seeders) {
 				p.log.Warn("no orders from seeder; it is tried again until it answers", zap.String("seeder", c.URL()), zap.Error(err))
 			}
 		}
-		p.rest(ctx, wait)
+		p.rest(ctx, pauses.NextBackOff())
 	}
 }
 

@@ -1,11 +1,16 @@
 package peer
 
 import (
+	"context"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -77,6 +82,46 @@ func TestTakenNameIsTriedAgain(t *testing.T) {
 	if n := logs.FilterMessageSnippet("another live host has this host's name").Len(); n == 0 {
 		t.Error("no word of it in the log")
 	}
+}
+
+// answering answers calls as a seeder would, without a network.
+type answering func(*http.Request) *http.Response
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+// TestTakenNameIsNoLouderWhenWoken wakes a poller whose name is taken, as every
+// deploy does.
+func TestTakenNameIsNoLouderWhenWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hellos atomic.Int32
+		c, err := control.NewClient("http://127.0.0.1:7400", &http.Client{Transport: answering(func(*http.Request) *http.Response {
+			hellos.Add(1)
+			w := httptest.NewRecorder()
+			fail(w, control.CodeTaken, "another live host has that name")
+			return w.Result()
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &poller{host: "web-1", seeders: seeders{c}, timing: defaultTiming(), log: nopLog, updates: make(chan update, 10), woken: make(chan struct{}, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.run(ctx)
+		for range 3 {
+			synctest.Wait()
+			p.wake()
+		}
+		time.Sleep(p.timing.taken - 1)
+		synctest.Wait()
+		if n := hellos.Load(); n != 1 {
+			t.Errorf("%d hellos before the pause is over, want 1", n)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := hellos.Load(); n != 2 {
+			t.Errorf("%d hellos after the pause, want 2", n)
+		}
+		cancel()
+	})
 }
 
 func TestSeedersAreTriedInTurn(t *testing.T) {

@@ -84,10 +84,8 @@ func open(c Config, opts Options, t timing, join func(swarm.Config) (node, error
 
 func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (node, error)) (err error) {
 	l := layout{c.DataDir}
-	for _, dir := range []string{l.root, l.cache(), l.apps()} {
-		if err := os.MkdirAll(dir, folderMode); err != nil {
-			return fmt.Errorf("data_dir: %w", err)
-		}
+	if err := l.make(); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
 	}
 	if p.store, err = store.Open(l.state(), opts.Log); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
@@ -141,7 +139,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 	if err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), timing: t, log: opts.Log}
+	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), disk: newDisk(l.root, c.DiskMargin), timing: t, log: opts.Log}
 	http := c.security().HTTPClient()
 	for _, url := range c.Seeders {
 		client, err := control.NewClient(url, http)
@@ -151,8 +149,9 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 		h.seeders = append(h.seeders, client)
 	}
 	a := &agent{
-		host: h, boot: rand.Text(), slots: map[string]*slot{}, swarm: p.swarm, members: p.gossip.Members, metrics: m,
-		idle: http.CloseIdleConnections, events: make(chan event), updates: make(chan update), lost: make(chan release.Digest),
+		host: h, boot: rand.Text(), slots: map[string]*slot{},
+		helpers: helpers{swarm: p.swarm, members: p.gossip.Members, metrics: m, idle: http.CloseIdleConnections},
+		events:  make(chan event), updates: make(chan update), lost: make(chan release.Digest),
 	}
 	for app, rec := range records {
 		a.slots[app] = &slot{rec: rec}
@@ -178,14 +177,6 @@ func (p *Peer) SwarmAddr() netip.AddrPort { return p.swarm.Addr() }
 
 // GossipAddr is where the fleet reaches this host's gossip.
 func (p *Peer) GossipAddr() netip.AddrPort { return p.gossip.Addr() }
-
-// MetricsAddr is where metrics are served; the zero value if they are not.
-func (p *Peer) MetricsAddr() netip.AddrPort {
-	if p.metrics == nil {
-		return netip.AddrPort{}
-	}
-	return p.metrics.Addr()
-}
 
 // Run works until ctx ends or a listener breaks. When it returns, jobs have
 // stopped, the fleet has been told goodbye and nothing is left running. It can

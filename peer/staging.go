@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/release"
+	"crow/internal/store"
 	"crow/peer/stage"
 )
 
@@ -40,7 +41,7 @@ func (j *job) stage(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	if err := j.checkRoom(0); err != nil {
+	if err := j.claim(claim{}); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(j.layout.app(j.name()), folderMode); err != nil {
@@ -115,7 +116,9 @@ func (j *job) fill(ctx context.Context, dir string) error {
 		return fmt.Errorf("unpacking made no headway for %s", j.timing.stall)
 	})
 	defer stop()
-	return stage.Unpack(ctx, &beating{ctx, f, beat}, m.Format, dir, stage.DefaultLimits())
+	limits := stage.DefaultLimits()
+	limits.Room = func(bytes int64) error { return j.disk.take(j.name(), bytes) }
+	return stage.Unpack(ctx, &beating{ctx, f, beat}, m.Format, dir, limits)
 }
 
 // link gives the cached artifact another name: a copy without its bytes.
@@ -134,7 +137,7 @@ func (j *job) place(tmp string) error {
 	if err := os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	return syncDir(app)
+	return store.SyncFolder(app)
 }
 
 // relink makes a live release that is a file the cached one again, after the
@@ -145,10 +148,10 @@ func (j *job) relink(context.Context) error {
 		return nil
 	}
 	tmp := filepath.Join(dir, "."+artifactName+tempMark)
-	if err := errors.Join(removeIfThere(tmp), j.link(tmp)); err != nil {
+	if err := errors.Join(store.RemoveIfThere(tmp), j.link(tmp)); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(tmp, filepath.Join(dir, artifactName)), syncDir(dir))
+	return errors.Join(os.Rename(tmp, filepath.Join(dir, artifactName)), store.SyncFolder(dir))
 }
 
 // aside renames a version's folder, if there is one, into a temporary one, so
@@ -166,12 +169,4 @@ func aside(app, version string) error {
 
 func isTemp(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.Contains(name, tempMark)
-}
-
-func syncDir(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

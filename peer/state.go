@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +15,7 @@ import (
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/internal/swarm"
+	"crow/peer/hook"
 )
 
 // Kinds of documents in the state folder.
@@ -27,9 +27,6 @@ const (
 )
 
 const ordersName = "last"
-
-// bootIDPath holds a number that is new with each boot of the machine.
-const bootIDPath = "/proc/sys/kernel/random/boot_id"
 
 // state is what survives a restart: documents in data_dir/state, each written
 // atomically and synced. A document that can't be read counts as absent: what
@@ -169,11 +166,11 @@ func look(path string) (verified, error) {
 	if !fi.Mode().IsRegular() {
 		return verified{}, fmt.Errorf("look at artifact: %s is not a plain file", path)
 	}
-	boot, err := os.ReadFile(bootIDPath)
+	boot, err := hook.BootID()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return verified{}, fmt.Errorf("read boot id: %w", err)
 	}
-	return verified{Size: fi.Size(), MTime: fi.ModTime(), Boot: strings.TrimSpace(string(boot))}, nil
+	return verified{Size: fi.Size(), MTime: fi.ModTime(), Boot: boot}, nil
 }
 
 // layout knows the names under data_dir that are contracts (cache, apps), and
@@ -183,6 +180,15 @@ type layout struct{ root string }
 func (l layout) state() string { return filepath.Join(l.root, "state") }
 func (l layout) cache() string { return filepath.Join(l.root, "cache") }
 func (l layout) apps() string  { return filepath.Join(l.root, "apps") }
+
+// make makes the folders that the agent itself fills. Builds may hold secrets, so
+// the cache is closed to others; an earlier crow left it open.
+func (l layout) make() error {
+	if err := errors.Join(os.MkdirAll(l.root, folderMode), os.MkdirAll(l.apps(), folderMode), os.MkdirAll(l.cache(), stateMode)); err != nil {
+		return err
+	}
+	return os.Chmod(l.cache(), stateMode)
+}
 
 func (l layout) hooks() string { return filepath.Join(l.state(), "hooks") }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"crow/internal/control"
 	"crow/internal/gossip"
 	"crow/internal/release"
 	"crow/internal/swarm"
@@ -45,11 +46,14 @@ func TestThroughTheSwarm(t *testing.T) {
 		r.run(func(ctx context.Context) error { return p.Run(ctx) })
 	}
 	for i := range 2 {
+		var job control.JobReport
 		r.office.until(t, "both hosts done", func() bool {
 			jobs := r.office.newest[fmt.Sprint("web-", i)].Jobs
-			return len(jobs) == 1 && jobs[0].Phase.Ended()
+			if len(jobs) == 1 {
+				job = jobs[0]
+			}
+			return job.Phase.Ended()
 		})
-		job := r.office.newest[fmt.Sprint("web-", i)].Jobs[0]
 		if job.Phase != release.Active || job.Hook == nil || job.Hook.Tail != "it runs\n" || job.Bytes.Useful() != g.manifest.Size {
 			t.Errorf("host %d: %+v, hook %+v", i, job, job.Hook)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 
 	"crow/internal/transport"
 )
@@ -16,41 +15,34 @@ const bindTries = 10
 
 // bind takes one port for TCP and UDP.
 func bind(listen string) (net.Listener, *net.UDPConn, error) {
-	_, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return nil, nil, fmt.Errorf("listen address %q: want host:port", listen)
-	}
 	tries := 1
-	if port == "0" {
+	if _, port, err := net.SplitHostPort(listen); err == nil && port == "0" {
 		tries = bindTries
 	}
+	var err error
 	for range tries {
-		tcp, udp, tryErr := bindOnce(listen)
-		if tryErr == nil {
+		var tcp net.Listener
+		var udp *net.UDPConn
+		if tcp, udp, err = bindOnce(listen); err == nil {
 			return tcp, udp, nil
 		}
-		err = tryErr
 	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) { // what is around it repeats the address
-		err = errno
-	}
-	return nil, nil, fmt.Errorf("listen on %s: %w", listen, err)
+	return nil, nil, err
 }
 
 func bindOnce(listen string) (net.Listener, *net.UDPConn, error) {
 	// The key protects gossip, not TLS; whether it may go without one is for
 	// whoever reads the config.
-	tcp, err := transport.Security{Insecure: true}.Listen(listen)
+	s := transport.Security{Insecure: true}
+	tcp, err := s.Listen(listen)
 	if err != nil {
 		return nil, nil, err
 	}
-	bound := tcp.Addr().(*net.TCPAddr) // a TCP listener has no other
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: bound.IP, Port: bound.Port, Zone: bound.Zone})
+	udp, err := s.ListenPacket(tcp.Addr().String())
 	if err != nil {
 		return nil, nil, errors.Join(err, tcp.Close())
 	}
-	return tcp, udp, nil
+	return tcp, udp.(*net.UDPConn), nil // there is no other for UDP
 }
 
 // advertised joins the bound port to the IP that the others shall use.

@@ -26,7 +26,7 @@ func TestMembersSeeEachOther(t *testing.T) {
 	seeder.awaits(t, "web-1 joining", func(e Event) bool { return e.Kind == Joined && e.Member.Name == "web-1" })
 
 	m := web2.sees(t, "web-1", Alive) // through the seeder
-	if m.Addr != web1.Addr() || m.Role() != RolePeer || m.Labels()["zone"] != "a" {
+	if m.Addr != web1.Addr() || m.Role() != RolePeer || m.Tags[LabelPrefix+"zone"] != "a" {
 		t.Errorf("web-2 sees %+v", m)
 	}
 	if addr, ok := m.SwarmAddr(); !ok || addr.Port() != 7501 || addr.Addr() != web1.Addr().Addr() {

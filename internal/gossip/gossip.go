@@ -101,13 +101,21 @@ func (c Config) validate() error {
 	if !slices.Contains([]int{0, 16, 24, 32}, len(c.Key)) {
 		return fmt.Errorf("key: %d bytes, want 16, 24 or 32", len(c.Key))
 	}
-	if len(c.Join) > maxJoin {
-		return fmt.Errorf("join: %d addresses, at most %d are allowed", len(c.Join), maxJoin)
+	if err := ValidateJoin(c.Join); err != nil {
+		return fmt.Errorf("join: %w", err)
 	}
-	for _, addr := range c.Join {
+	return nil
+}
+
+// ValidateJoin checks addresses to join by. The error is release.ErrInvalid.
+func ValidateJoin(addrs []string) error {
+	if len(addrs) > maxJoin {
+		return fmt.Errorf("%w list: %d addresses, at most %d are allowed", release.ErrInvalid, len(addrs), maxJoin)
+	}
+	for _, addr := range addrs {
 		host, port, err := net.SplitHostPort(addr)
 		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || host == "" || n == 0 {
-			return fmt.Errorf("join: %q is not host:port", addr)
+			return fmt.Errorf("%w address %q: want host:port, with a port from 1 to 65535", release.ErrInvalid, addr)
 		}
 	}
 	return nil

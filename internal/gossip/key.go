@@ -6,13 +6,16 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"crow/internal/release"
 )
 
 // keyLens are the lengths of AES keys, in bytes.
 var keyLens = []int{16, 24, 32}
 
 // ReadKey reads a fleet's key from a file: 16, 24 or 32 bytes in base64, as
-// serf keygen prints them. Without a path there is no key.
+// serf keygen prints them. Without a path there is no key. The error is
+// release.ErrInvalid for a file of anything else.
 func ReadKey(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
@@ -23,7 +26,7 @@ func ReadKey(path string) ([]byte, error) {
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || !slices.Contains(keyLens, len(key)) {
-		return nil, fmt.Errorf("gossip_key_file: %s: want 16, 24 or 32 bytes in base64", path)
+		return nil, fmt.Errorf("gossip_key_file: %w key in %s: want 16, 24 or 32 bytes in base64", release.ErrInvalid, path)
 	}
 	return key, nil
 }

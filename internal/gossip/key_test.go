@@ -1,9 +1,13 @@
 package gossip
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"crow/internal/release"
 )
 
 func TestReadKey(t *testing.T) {
@@ -17,6 +21,9 @@ func TestReadKey(t *testing.T) {
 		key, err := ReadKey(path)
 		if (err == nil) != (size >= 0) || err == nil && len(key) != size {
 			t.Errorf("key %q: %d bytes, %v", content, len(key), err)
+		}
+		if err != nil && (!errors.Is(err, release.ErrInvalid) || !strings.HasPrefix(err.Error(), "gossip_key_file: ")) {
+			t.Errorf("key %q: %v is no error of the config", content, err)
 		}
 	}
 	if key, err := ReadKey(""); key != nil || err != nil {

@@ -59,18 +59,6 @@ func (m Member) SwarmAddr() (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(m.Addr.Addr(), uint16(port)), true
 }
 
-// Labels are the labels that the member gives itself, as far as there was room
-// for them.
-func (m Member) Labels() release.Labels {
-	labels := release.Labels{}
-	for key, value := range m.Tags {
-		if name, ok := strings.CutPrefix(key, LabelPrefix); ok && release.ValidateLabel(name) == nil {
-			labels[name] = value
-		}
-	}
-	return labels
-}
-
 // fitTags keeps all tags that are no labels, and labels in the order of their
 // names as long as there is room. It returns the names of the labels that it
 // dropped, and an error if the other tags alone are too many.

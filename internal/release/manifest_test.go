@@ -31,6 +31,9 @@ func TestManifestEncoding(t *testing.T) {
 	if m, err := DecodeManifest(b); err != nil || m != good() {
 		t.Errorf("decoded %+v, error %v", m, err)
 	}
+	if ref := good().Ref(); ref != (Ref{"web", "1.42.0"}) {
+		t.Errorf("ref %v", ref)
+	}
 }
 
 func TestManifestValidate(t *testing.T) {
@@ -192,25 +195,6 @@ func FuzzDecodeManifest(f *testing.F) {
 	f.Add([]byte(goodEncoded))
 	f.Add([]byte(`{"schema":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) { checkDecoding(t, b) })
-}
-
-func TestManifestSameContent(t *testing.T) {
-	a, b := good(), good()
-	b.App, b.Version, b.Counter = "other", "2", 9
-	if !a.SameContent(b) {
-		t.Error("a name makes another content")
-	}
-	b.Size++
-	if a.SameContent(b) {
-		t.Error("two sizes are one content")
-	}
-	if b = good(); a.Ref() != (Ref{"web", "1.42.0"}) {
-		t.Errorf("ref %v", a.Ref())
-	}
-	b.SHA256 = Digest{3}
-	if a.SameContent(b) {
-		t.Error("two digests are one content")
-	}
 }
 
 func TestPieceLengthFor(t *testing.T) {

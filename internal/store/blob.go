@@ -22,7 +22,7 @@ type Upload struct {
 func (d *Dir) NewBlob() (*Upload, error) {
 	f, err := d.newTemp("blob-*")
 	if err != nil {
-		return nil, fmt.Errorf("begin blob: %w", explain(err))
+		return nil, fmt.Errorf("begin blob: %w", Explain(err))
 	}
 	return &Upload{dir: d, file: f}, nil
 }
@@ -34,7 +34,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 	}
 	n, err := u.file.Write(p)
 	if err != nil {
-		return n, fmt.Errorf("write blob: %w", explain(err))
+		return n, fmt.Errorf("write blob: %w", Explain(err))
 	}
 	return n, nil
 }
@@ -49,7 +49,7 @@ func (u *Upload) Commit(digest release.Digest) error {
 	}
 	u.file = nil
 	if err := u.dir.placeBlob(f, u.dir.BlobPath(digest)); err != nil {
-		return fmt.Errorf("store blob %s: %w", digest, explain(err))
+		return fmt.Errorf("store blob %s: %w", digest, Explain(err))
 	}
 	return nil
 }
@@ -57,12 +57,12 @@ func (u *Upload) Commit(digest release.Digest) error {
 func (d *Dir) placeBlob(f *os.File, path string) error {
 	// The long sync happens outside the lock; place's own is then short.
 	if err := f.Sync(); err != nil {
-		return errors.Join(err, f.Close(), removeIfThere(f.Name()))
+		return errors.Join(err, f.Close(), RemoveIfThere(f.Name()))
 	}
 	d.blobMu.Lock()
 	defer d.blobMu.Unlock()
 	if sameSize(f, path) {
-		return errors.Join(f.Close(), removeIfThere(f.Name()))
+		return errors.Join(f.Close(), RemoveIfThere(f.Name()))
 	}
 	return place(f, path, blobMode)
 }
@@ -86,7 +86,7 @@ func (u *Upload) Abort() error {
 		return nil
 	}
 	u.file = nil
-	if err := errors.Join(f.Close(), removeIfThere(f.Name())); err != nil {
+	if err := errors.Join(f.Close(), RemoveIfThere(f.Name())); err != nil {
 		return fmt.Errorf("abort blob: %w", err)
 	}
 	return nil
@@ -126,7 +126,7 @@ func (d *Dir) ListBlobs() ([]release.Digest, error) {
 // has it open can go on reading.
 func (d *Dir) DeleteBlob(digest release.Digest) error {
 	if err := remove(d.BlobPath(digest)); err != nil {
-		return fmt.Errorf("delete blob %s: %w", digest, explain(err))
+		return fmt.Errorf("delete blob %s: %w", digest, Explain(err))
 	}
 	return nil
 }

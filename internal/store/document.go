@@ -34,7 +34,7 @@ func (d *Dir) PutDoc(kind, name string, b []byte) error {
 		return fmt.Errorf("store %s %s: %d bytes, at most %d are allowed", kind, name, len(b), MaxDocLen)
 	}
 	if err := d.putDoc(path, b); err != nil {
-		return fmt.Errorf("store %s %s: %w", kind, name, explain(err))
+		return fmt.Errorf("store %s %s: %w", kind, name, Explain(err))
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (d *Dir) putDoc(path string, b []byte) error {
 		return err
 	}
 	if _, err := f.Write(b); err != nil {
-		return errors.Join(err, f.Close(), removeIfThere(f.Name()))
+		return errors.Join(err, f.Close(), RemoveIfThere(f.Name()))
 	}
 	return place(f, path, docMode)
 }
@@ -64,7 +64,7 @@ func (d *Dir) makeKind(folder string) error {
 	if err := os.MkdirAll(folder, dirMode); err != nil {
 		return err
 	}
-	return syncFolder(d.docs())
+	return SyncFolder(d.docs())
 }
 
 // GetDoc reads a document. The error is ErrNotFound if there is none.
@@ -121,7 +121,7 @@ func (d *Dir) DeleteDoc(kind, name string) error {
 		return err
 	}
 	if err := remove(path); err != nil {
-		return fmt.Errorf("delete %s %s: %w", kind, name, explain(err))
+		return fmt.Errorf("delete %s %s: %w", kind, name, Explain(err))
 	}
 	return nil
 }

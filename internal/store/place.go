@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // newTemp opens a file that a crash leaves for the next Open to remove.
@@ -20,12 +18,12 @@ func (d *Dir) newTemp(pattern string) (*os.File, error) {
 // closes f in any case, and removes it if it fails before the rename.
 func place(f *os.File, path string, mode fs.FileMode) error {
 	if err := finish(f, mode); err != nil {
-		return errors.Join(err, removeIfThere(f.Name()))
+		return errors.Join(err, RemoveIfThere(f.Name()))
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return errors.Join(err, removeIfThere(f.Name()))
+		return errors.Join(err, RemoveIfThere(f.Name()))
 	}
-	return syncFolder(filepath.Dir(path))
+	return SyncFolder(filepath.Dir(path))
 }
 
 // finish syncs and closes f. The sync comes before the rename, since a file
@@ -38,16 +36,6 @@ func finish(f *os.File, mode fs.FileMode) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncFolder makes the creation, renaming and removal of the folder's entries
-// durable.
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
 // remove deletes a file for good; one that is not there, or whose folder was
 // never made, is no error.
 func remove(path string) error {
@@ -55,22 +43,7 @@ func remove(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, syncFolder(filepath.Dir(path)))
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// explain puts ErrFull before the system's own words.
-func explain(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
+	return errors.Join(err, SyncFolder(filepath.Dir(path)))
 }
 
 // absent puts ErrNotFound before the system's own words. Only reading answers

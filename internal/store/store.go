@@ -8,6 +8,8 @@
 // The package owns the directory: its layout, its lock, and the clearing of
 // what a crash left half-written. It does not look into documents, and it
 // believes its caller that a blob has the digest that it is committed under.
+// disk.go has what else writes to disk needs too: free space, durable folders,
+// the words for a full disk.
 //
 // The layout, which later versions must be able to read:
 //
@@ -64,15 +66,15 @@ func Open(dir string, log *zap.Logger) (*Dir, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return nil, fmt.Errorf("open store: %w", explain(err))
+		return nil, fmt.Errorf("open store: %w", Explain(err))
 	}
 	lock, err := lockFile(filepath.Join(dir, "lock"))
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", dir, explain(err))
+		return nil, fmt.Errorf("open store %s: %w", dir, Explain(err))
 	}
 	d := &Dir{path: dir, lock: lock}
 	if err := d.prepare(log); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, explain(err)), d.Close())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, Explain(err)), d.Close())
 	}
 	return d, nil
 }
@@ -88,13 +90,7 @@ func (d *Dir) Close() error {
 
 // Free is the space that the store's file system has left for this user, in
 // bytes.
-func (d *Dir) Free() (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(d.path, &s); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", d.path, err)
-	}
-	return int64(s.Bavail) * s.Bsize, nil
-}
+func (d *Dir) Free() (int64, error) { return Free(d.path) }
 
 func (d *Dir) docs() string  { return filepath.Join(d.path, "docs") }
 func (d *Dir) blobs() string { return filepath.Join(d.path, "blobs") }
@@ -110,7 +106,7 @@ func (d *Dir) prepare(log *zap.Logger) error {
 	}
 	// An earlier life may have ended between making an entry and syncing it.
 	for _, folder := range append(folders, d.path, filepath.Dir(d.path)) {
-		if err := syncFolder(folder); err != nil {
+		if err := SyncFolder(folder); err != nil {
 			return err
 		}
 	}

@@ -13,11 +13,15 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"time"
+
+	"crow/internal/release"
 )
 
-// ErrInsecure marks a listener or peer that would be open to the network
-// without TLS and without the config saying that this is meant.
+// ErrInsecure marks an address off loopback at which traffic would be in the
+// clear without the config saying that this is meant. Listen and ListenPacket
+// check for it; whom to dial is for the caller to Check.
 var ErrInsecure = errors.New("tls is off on a network address")
 
 // Timeouts of connections. A datacenter answers in milliseconds: what takes
@@ -39,19 +43,21 @@ type Security struct {
 }
 
 // Check reports ErrInsecure if traffic in the clear to or at addr, a host and
-// port, is not allowed.
+// port, is not allowed, and release.ErrInvalid if addr is none.
 func (s Security) Check(addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("address %q: want host:port: %w", addr, err)
+	host, port, err := net.SplitHostPort(addr)
+	if _, rangeErr := strconv.ParseUint(port, 10, 16); err != nil || rangeErr != nil {
+		return fmt.Errorf("%w address %q: want host:port, with a port from 0 to 65535", release.ErrInvalid, addr)
 	}
-	if s.Insecure || isLoopback(host) {
+	if s.Insecure || IsLoopback(host) {
 		return nil
 	}
 	return fmt.Errorf("%w %s: only loopback may go without it unless the config says insecure: true", ErrInsecure, addr)
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether host, a name or an IP, is this machine's alone. A
+// host that is left out, as in :7400, stands for all addresses and is not.
+func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
@@ -66,6 +72,18 @@ func (s Security) Listen(addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", addr, cause(err))
 	}
 	return l, nil
+}
+
+// ListenPacket binds a UDP address.
+func (s Security) ListenPacket(addr string) (net.PacketConn, error) {
+	if err := s.Check(addr); err != nil {
+		return nil, err
+	}
+	c, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, cause(err))
+	}
+	return c, nil
 }
 
 // cause is the system's own reason for a failed bind, without the layers in
@@ -99,10 +117,19 @@ type TLS struct {
 	Off bool
 }
 
+// Validate refuses a config that leaves the key out: traffic in the clear must
+// be meant.
+func (t TLS) Validate() error {
+	if !t.Off {
+		return fmt.Errorf("tls: missing or %w: this version knows only tls: off", release.ErrInvalid)
+	}
+	return nil
+}
+
 // UnmarshalText reads "off", the one value that is accepted so far.
 func (t *TLS) UnmarshalText(b []byte) error {
 	if string(b) != "off" {
-		return fmt.Errorf("tls: %q is not supported: this version knows only tls: off", b)
+		return fmt.Errorf("tls: %w value %q: this version knows only tls: off", release.ErrInvalid, b)
 	}
 	t.Off = true
 	return nil

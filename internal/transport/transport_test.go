@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"crow/internal/release"
 )
 
 func TestCheckKeepsClearTextOnLoopback(t *testing.T) {
@@ -21,9 +23,9 @@ func TestCheckKeepsClearTextOnLoopback(t *testing.T) {
 			t.Errorf("%s, with insecure: %v", addr, err)
 		}
 	}
-	for _, addr := range []string{"", "127.0.0.1", "7400"} {
-		if err := (Security{Insecure: true}).Check(addr); err == nil {
-			t.Errorf("%q is no address and was accepted", addr)
+	for _, addr := range []string{"", "127.0.0.1", "7400", "localhost:99999", "localhost:-1", "localhost:http", "localhost:"} {
+		if err := (Security{Insecure: true}).Check(addr); !errors.Is(err, release.ErrInvalid) {
+			t.Errorf("%q is no address: %v", addr, err)
 		}
 	}
 }
@@ -39,6 +41,21 @@ func TestListenNamesAddressAndCause(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if _, err := (Security{}).Listen("0.0.0.0:0"); !errors.Is(err, ErrInsecure) {
+		t.Errorf("all addresses were bound without TLS: %v", err)
+	}
+}
+
+func TestListenPacketNamesAddressAndCause(t *testing.T) {
+	c, err := Security{}.ListenPacket("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = Security{}.ListenPacket(c.LocalAddr().String())
+	if want := "listen on " + c.LocalAddr().String() + ": address already in use"; !errors.Is(err, syscall.EADDRINUSE) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if _, err := (Security{}).ListenPacket("0.0.0.0:0"); !errors.Is(err, ErrInsecure) {
 		t.Errorf("all addresses were bound without TLS: %v", err)
 	}
 }
@@ -74,7 +91,13 @@ func TestTLSKey(t *testing.T) {
 	if err := off.UnmarshalText([]byte("off")); err != nil || !off.Off {
 		t.Errorf("off: %v, %+v", err, off)
 	}
-	if err := on.UnmarshalText([]byte("on")); err == nil || !strings.Contains(err.Error(), "tls: off") {
+	if err := on.UnmarshalText([]byte("on")); !errors.Is(err, release.ErrInvalid) || !strings.Contains(err.Error(), "tls: off") {
 		t.Errorf("on: %v", err)
+	}
+	if err := off.Validate(); err != nil {
+		t.Errorf("off: %v", err)
+	}
+	if err := on.Validate(); !errors.Is(err, release.ErrInvalid) || !strings.HasPrefix(err.Error(), "tls: missing") {
+		t.Errorf("left out: %v", err)
 	}
 }

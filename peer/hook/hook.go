@@ -75,8 +75,9 @@ type Command struct {
 
 // Run runs the hook to its end. Exit status 0 is success; everything else is an
 // error in one line: an exit status, a signal, a timeout, a program that cannot
-// be started, a ctx that ended (its cause is wrapped), or ErrBusy. The result is
-// always filled: Exit is -1 for a hook that a signal ended or that never ran.
+// be started, a ctx that ended (its cause is wrapped), or an earlier hook that
+// could not be ended. The result is always filled: Exit is -1 for a hook that a
+// signal ended or that never ran.
 //
 // After Run nothing of it is left but what an exit 0 left behind on purpose. It
 // takes at most the timeout, and the graces for signals and output, and with

@@ -96,7 +96,7 @@ func (o *other) endGroup() error {
 		group(o.group).end()
 	}
 	if o.alive() {
-		return fmt.Errorf("%w: process %d", ErrBusy, o.PID)
+		return fmt.Errorf("%w: process %d", errBusy, o.PID)
 	}
 	return nil
 }
@@ -153,7 +153,8 @@ func hasVariable(pid int, variable string) bool {
 	return false
 }
 
-func bootID() (string, error) {
+// BootID is new with each boot of the machine.
+func BootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b)), err
 }

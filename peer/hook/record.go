@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
-// ErrBusy is the error of a Run that could not begin, because an earlier hook
+// errBusy is the error of a Run that could not begin, because an earlier hook
 // with the same record goes on and could not be ended.
-var ErrBusy = errors.New("another hook of this app is still running")
+var errBusy = errors.New("another hook of this app is still running")
 
 // runKey is the environment variable that carries a record's id.
 const runKey = "CROW_HOOK_RUN"
@@ -39,7 +40,7 @@ func newRecord(path string, timeout time.Duration) (*record, error) {
 	if path == "" {
 		return &record{}, nil
 	}
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return nil, fmt.Errorf("note hook: %w", err)
 	}
@@ -71,14 +72,16 @@ func (r *record) write(pid int) error {
 }
 
 // save replaces the file in one step. It is not synced: what a crash of the
-// host takes away with it are the record and the hook.
+// host takes away with it are the record and the hook. The dot keeps the
+// temporary name from being that of another app.
 func (r *record) save() error {
+	tmp := filepath.Join(filepath.Dir(r.path), "."+filepath.Base(r.path)+".new")
 	b, err := json.Marshal(r)
 	if err == nil {
-		err = os.WriteFile(r.path+".new", b, 0o600)
+		err = os.WriteFile(tmp, b, 0o600)
 	}
 	if err == nil {
-		err = os.Rename(r.path+".new", r.path)
+		err = os.Rename(tmp, r.path)
 	}
 	if err != nil {
 		return fmt.Errorf("note hook: %w", err)
@@ -114,7 +117,7 @@ func readRecord(path string) (*record, error) {
 	if json.Unmarshal(b, r) != nil {
 		return nil, nil
 	}
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil || boot != r.Boot {
 		return nil, err
 	}

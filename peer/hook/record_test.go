@@ -215,8 +215,8 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 	if err := follower.save(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), c); !errors.Is(err, ErrBusy) {
-		t.Errorf("error %v, want ErrBusy", err)
+	if _, err := Run(t.Context(), c); !errors.Is(err, errBusy) {
+		t.Errorf("error %v, want errBusy", err)
 	}
 	if err := stranger.Process.Kill(); err != nil {
 		t.Errorf("the stranger was ended: %v", err)
@@ -234,6 +234,22 @@ func TestBrokenRecords(t *testing.T) {
 	}
 	c.Record = filepath.Join(c.Dir, "no/such/folder/record")
 	run(t, c, "note hook")
+}
+
+// TestRecordsOfOtherApps saves a record beside that of an app whose name is
+// nearly the same.
+func TestRecordsOfOtherApps(t *testing.T) {
+	dir := t.TempDir()
+	other, err := newRecord(filepath.Join(dir, "web.new"), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newRecord(filepath.Join(dir, "web"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := readRecord(other.path); err != nil || r == nil || r.ID != other.ID {
+		t.Errorf("the other app's record is %+v, %v", r, err)
+	}
 }
 
 func TestParseStat(t *testing.T) {

@@ -1,68 +1,53 @@
 package hook
 
 import (
+	"regexp"
+	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"crow/internal/control"
+	"crow/internal/release"
 )
 
-// keepLen is how much text is kept while a hook runs, in bytes. It is twice
-// what is reported, since characters that terminals obey are only found and
-// left out at the end.
+// keepLen is how much output is kept while a hook runs, in bytes. It is twice
+// what is reported, since what terminals obey is only left out at the end.
 const keepLen = 2 * control.MaxTailLen
 
-// tail keeps the end of a hook's output, as text that is safe to show on a
-// terminal. The zero tail is ready to use.
+// sequences are the escape sequences (ECMA-48) that programs color and decorate
+// their output with. What is not whole stays, harmless without its ESC.
+var sequences = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])`)
+
+// lineEnds make progress bars, which return to the line's beginning, lines of
+// their own.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// tail keeps the end of a hook's output. The zero tail is ready to use.
 type tail struct {
-	state escape
-	ring  [keepLen]byte
-	next  int  // where the next byte goes
-	full  bool // the ring has gone round
-	last  byte // newest byte of input, for \r\n
+	kept []byte
+	cut  bool // there was more before kept
 }
 
-// write takes more output. Escape sequences may span calls.
+// write takes more output.
 func (t *tail) write(b []byte) {
-	for _, c := range b {
-		if t.state = t.state.next(c); t.state == text {
-			t.put(c)
-		}
-		t.last = c
+	if over := len(t.kept) + len(b) - keepLen; over > 0 {
+		t.kept, t.cut = slices.Delete(t.kept, 0, min(over, len(t.kept))), true
 	}
+	t.kept = append(t.kept, b[max(0, len(b)-keepLen):]...)
 }
 
-// put keeps one byte of text. Progress bars that return to the line's beginning
-// become lines of their own.
-func (t *tail) put(c byte) {
-	switch {
-	case c == '\n' && t.last == '\r':
-		return
-	case c == '\r':
-		c = '\n'
-	case c < ' ' && c != '\n' && c != '\t', c == 0x7f:
-		return
-	}
-	t.ring[t.next] = c
-	if t.next++; t.next == len(t.ring) {
-		t.next, t.full = 0, true
-	}
-}
-
-// String is the last control.MaxTailLen bytes, valid UTF-8 without control
-// characters other than tab and newline.
+// String is the last control.MaxTailLen bytes, as text that is safe to show on
+// a terminal: see release.Printable.
 func (t *tail) String() string {
-	b := string(t.ring[:t.next])
-	if t.full {
-		b = string(t.ring[t.next:]) + b
-		b = trimBroken(b)
+	s := string(t.kept)
+	if t.cut {
+		s = trimBroken(s)
 	}
-	b = strings.Map(printable, strings.ToValidUTF8(b, string(utf8.RuneError)))
-	if len(b) > control.MaxTailLen {
-		b = trimBroken(b[len(b)-control.MaxTailLen:])
+	s = release.Printable(lineEnds.Replace(sequences.ReplaceAllString(s, "")), '\n', '\t')
+	if len(s) > control.MaxTailLen {
+		s = trimBroken(s[len(s)-control.MaxTailLen:])
 	}
-	return b
+	return s
 }
 
 // trimBroken removes the rest of a character that was cut at the front.
@@ -73,84 +58,4 @@ func trimBroken(s string) string {
 		}
 	}
 	return s
-}
-
-// printable drops C1 control characters, which some terminals obey as they do
-// escape sequences, and those that turn the direction of writing and so can
-// make a line look like another.
-func printable(r rune) rune {
-	if r == '\n' || r == '\t' {
-		return r
-	}
-	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-		return -1
-	}
-	return r
-}
-
-// escape is where in an escape sequence (ECMA-48) the output stands.
-type escape uint8
-
-const (
-	text     escape = iota // outside of any
-	begun                  // ESC was read
-	single                 // ESC and intermediate bytes; one more byte ends it
-	control8               // CSI: parameters until a final byte
-	str                    // OSC, DCS, PM, APC, SOS: until BEL or ST
-	strBegun               // ESC within a string; a backslash makes it ST
-	over                   // the byte just read was the last of a sequence
-)
-
-const (
-	bel = 0x07
-	can = 0x18 // aborts a sequence, as SUB does
-	sub = 0x1a
-	esc = 0x1b
-)
-
-// next is the state after one more byte. A newline ends every sequence, which
-// it does not on terminals: a broken one must not hide the lines after it.
-func (e escape) next(c byte) escape {
-	switch {
-	case c == '\n':
-		return text
-	case c == can || c == sub:
-		return over
-	case c == esc && e == str:
-		return strBegun
-	case c == esc:
-		return begun
-	}
-	switch e {
-	case begun, strBegun:
-		return afterEscape(c)
-	case single:
-		if c >= ' ' && c < '0' {
-			return single
-		}
-		return over
-	case control8:
-		if c >= '@' && c <= '~' {
-			return over
-		}
-		return control8
-	case str:
-		if c == bel {
-			return over
-		}
-		return str
-	}
-	return text
-}
-
-func afterEscape(c byte) escape {
-	switch {
-	case c == '[':
-		return control8
-	case strings.IndexByte("]P^_X", c) >= 0:
-		return str
-	case c >= ' ' && c < '0':
-		return single
-	}
-	return over
 }

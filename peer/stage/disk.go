@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"crow/internal/release"
+	"crow/internal/store"
 )
 
 // Expansion of artifacts on disk, in percent of their size. A tar of build
@@ -24,8 +25,8 @@ const (
 
 // Estimate is how many bytes of disk staging an artifact of that size may
 // take, besides the artifact itself. It is an estimate: real builds stay below
-// it, an archive of zeros does not, and then Unpack fails with ENOSPC. What is
-// not unpacked is a hard link and takes nothing.
+// it, an archive of zeros does not: Limits.Room is for that. What is not unpacked
+// is a hard link and takes nothing.
 func Estimate(format release.Format, size int64, unpack bool) int64 {
 	percent := int64(expansionCompressed)
 	switch {
@@ -48,7 +49,7 @@ func Sync(dir string) error {
 	}
 	defer f.Close()
 	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, explainFull(err))
+		return fmt.Errorf("sync %s: %w", dir, store.Explain(err))
 	}
 	return nil
 }

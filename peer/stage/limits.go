@@ -12,14 +12,25 @@ type Limits struct {
 	Bytes   int64 // of all files together, as written, holes of sparse files included
 	Depth   int   // components of a name
 	NameLen int   // bytes of a name or a link's target
+	// Room is asked before each file whether there is room for that many bytes,
+	// and with 0 before each entry; its error ends the unpacking. Nil: only a
+	// full disk does.
+	Room func(bytes int64) error
 }
 
 // DefaultLimits are meant never to be met by a real build: ten times the files
 // of a large monorepo, the largest artifact that crow carries, and names that
 // still fit into PATH_MAX below a data directory. They do not know the disk: a
-// caller does well to lower Bytes to what is free.
+// caller does well to add Room.
 func DefaultLimits() Limits {
 	return Limits{Entries: 1_000_000, Bytes: release.MaxArtifactSize, Depth: 100, NameLen: 2048}
+}
+
+func (l Limits) room(bytes int64) error {
+	if l.Room == nil {
+		return nil
+	}
+	return l.Room(bytes)
 }
 
 // maxComponentLen is NAME_MAX, in bytes.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"crow/internal/release"
+	"crow/internal/store"
 )
 
 func TestLimits(t *testing.T) {
@@ -49,6 +50,31 @@ func TestLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRoom has room for two files and what is no file.
+func TestRoom(t *testing.T) {
+	full := errors.New("no room")
+	left := int64(10)
+	limits := DefaultLimits()
+	limits.Room = func(n int64) error {
+		if left -= n; left < 0 {
+			return full
+		}
+		return nil
+	}
+	dir := t.TempDir()
+	archive := pack(t, file("a/1", "12345"), folder("b", 0o755), symlink("b/l", "../a"), file("a/2", "12345"), file("a/3", "1"))
+	err := Unpack(t.Context(), bytes.NewReader(archive), release.FormatTar, dir, limits)
+	wantError(t, err, "a/3", "no room")
+	if !errors.Is(err, full) {
+		t.Errorf("%v does not wrap the cause", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "a/3")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the third file: %v", err)
+	}
+	limits.Room = func(int64) error { return full }
+	wantError(t, Unpack(t.Context(), bytes.NewReader(pack(t, folder("d", 0o755))), release.FormatTar, t.TempDir(), limits), "d", "no room")
 }
 
 func TestStreamLenDoesNotOverflow(t *testing.T) {
@@ -253,8 +279,8 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err2)
 		}
 		wantError(t, err, "disk is full", `"large"`)
-		if !errors.Is(err, unix.ENOSPC) {
-			t.Errorf("%s: %v does not wrap ENOSPC", c.what, err)
+		if !errors.Is(err, store.ErrFull) || !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("%s: %v does not wrap ErrFull and ENOSPC", c.what, err)
 		}
 	}
 }

@@ -28,9 +28,8 @@ import (
 	"os"
 	"path"
 
-	"golang.org/x/sys/unix"
-
 	"crow/internal/release"
+	"crow/internal/store"
 )
 
 // Unpack writes the entries of an archive below dir, an empty directory that
@@ -39,7 +38,7 @@ import (
 // to its owner, who has to rename it. When ctx ends Unpack stops with its cause.
 //
 // An error names the entry that it is about. One that a full disk caused says
-// so and wraps ENOSPC or EDQUOT. After an error dir holds what was unpacked so
+// so and wraps store.ErrFull. After an error dir holds what was unpacked so
 // far; Remove takes it away.
 func Unpack(ctx context.Context, artifact io.Reader, format release.Format, dir string, limits Limits) error {
 	root, err := openEmpty(dir)
@@ -55,9 +54,9 @@ func Unpack(ctx context.Context, artifact io.Reader, format release.Format, dir 
 	u := unpacker{in: in, tar: tar.NewReader(in), tree: newTree(root, limits), limits: limits}
 	defer u.tree.close()
 	if err := u.entries(); err != nil {
-		return explainFull(err)
+		return store.Explain(err)
 	}
-	return explainFull(u.tree.finish(ctx))
+	return store.Explain(u.tree.finish(ctx))
 }
 
 func openEmpty(dir string) (*os.Root, error) {
@@ -175,13 +174,6 @@ func explainRead(err error) error {
 		return fmt.Errorf("archive is truncated: %w", err)
 	case errors.Is(err, tar.ErrHeader):
 		return fmt.Errorf("damaged, or not a tar: %w", err)
-	}
-	return err
-}
-
-func explainFull(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("disk is full: %w", err)
 	}
 	return err
 }

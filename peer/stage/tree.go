@@ -53,7 +53,7 @@ func (t *tree) count() error {
 	if t.seen++; t.seen > t.limits.Entries {
 		return fmt.Errorf("refused: archive has more than %d entries", t.limits.Entries)
 	}
-	return nil
+	return t.limits.room(0)
 }
 
 // enter returns a directory, made if need be. Archives list a directory's

@@ -72,6 +72,9 @@ func (t *tree) file(dir, base string, h *tar.Header, content io.Reader) error {
 	if h.Size > t.limits.Bytes-t.bytes {
 		return t.tooLarge()
 	}
+	if err := t.limits.room(h.Size); err != nil {
+		return err
+	}
 	in, err := t.vacate(dir, base)
 	if err != nil {
 		return err

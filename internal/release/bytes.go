@@ -1,16 +1,5 @@
 package release
 
-// Source says where a byte of an artifact came from.
-type Source uint8
-
-// The sources, in the order in which a host prefers them.
-const (
-	SourceLocal  Source = iota // it was on this host already
-	SourcePeer                 // another host, over the swarm
-	SourceSeeder               // the seeder, over the swarm
-	SourceOrigin               // the seeder, over HTTP
-)
-
 // Bytes counts an artifact's bytes on one host by their source, in bytes.
 // Wasted bytes were received but not used: duplicates, or pieces that failed
 // their hash. They are counted under their source too.

@@ -1,0 +1,128 @@
+package peer
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"sync"
+	"syscall"
+
+	"crow/internal/release"
+	"crow/internal/store"
+)
+
+// disk shares out what is free under data_dir among the jobs: what one of them
+// has claimed and not yet written is not there for the others, and the margin
+// is there for nobody.
+type disk struct {
+	root   string
+	margin int64 // bytes
+
+	mu     sync.Mutex
+	claims map[string]claim // by app, as each has one job at most
+}
+
+// claim is what a job has yet to write, in bytes.
+type claim struct {
+	part     string // the download, as far as it has come
+	download int64  // its size when it is whole
+	staging  int64
+	file     int64 // of staging, what is being written now
+}
+
+func newDisk(root string, margin release.Size) *disk {
+	return &disk{root: root, margin: int64(margin), claims: map[string]claim{}}
+}
+
+func (c claim) outstanding() int64 {
+	return sum(max(0, c.download-allocated(c.part)), c.staging)
+}
+
+// claim is what an app's job will write, in place of what it claimed before. It
+// is an error if that is more than there is.
+func (d *disk) claim(app string, c claim) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.check(app, c.outstanding()); err != nil {
+		return err
+	}
+	d.claims[app] = c
+	return nil
+}
+
+// arrived ends the part of a claim that is for the download.
+func (d *disk) arrived(app string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.claims[app]
+	c.part, c.download = "", 0
+	d.claims[app] = c
+}
+
+// take is asked before a file of so many bytes is staged; the one before is
+// written. The claim was an estimate: a job may go beyond it as long as there is
+// room.
+func (d *disk) take(app string, bytes int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.check(app, bytes); err != nil {
+		return err
+	}
+	c := d.claims[app]
+	c.staging, c.file = max(c.staging-c.file, bytes), bytes
+	d.claims[app] = c
+	return nil
+}
+
+// letGo ends an app's claim.
+func (d *disk) letGo(app string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.claims, app)
+}
+
+// check compares what an app's job needs with what is free. The caller holds
+// the lock.
+func (d *disk) check(app string, bytes int64) error {
+	free, err := store.Free(d.root)
+	if err != nil {
+		return err
+	}
+	promised := int64(0)
+	for other, c := range d.claims {
+		if other != app {
+			promised = sum(promised, c.outstanding())
+		}
+	}
+	return room(d.root, sum(bytes, d.margin), free, promised)
+}
+
+// room words the lack of it.
+func room(dir string, need, free, promised int64) error {
+	switch {
+	case sum(need, promised) <= free:
+		return nil
+	case promised == 0:
+		return fmt.Errorf("disk full: need %s in %s, %s free", release.Size(need), dir, release.Size(free))
+	}
+	return fmt.Errorf("disk full: need %s in %s, %s free and %s of it needed by other apps' deploys under way",
+		release.Size(need), dir, release.Size(free), release.Size(promised))
+}
+
+// sum adds sizes without overflow.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// allocated is how much disk a file takes already, in bytes.
+func allocated(path string) int64 {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return 0
+	}
+	const blockSize = 512 // of st_blocks, whatever the file system's own
+	return fi.Sys().(*syscall.Stat_t).Blocks * blockSize
+}
