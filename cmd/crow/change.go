@@ -82,8 +82,8 @@ func stepOf(h control.HostStatus) string {
 	return ""
 }
 
-// tailOf returns at most n of the last lines of the host's hook, cleaned of
-// control characters.
+// tailOf returns at most n of the last lines of the host's hook, fit for a
+// terminal.
 func tailOf(h control.HostStatus, n int) []string {
 	if h.Hook == nil {
 		return nil

@@ -20,6 +20,7 @@ func daemon[C interface{ Validate() error }](a *app, name, what string, defaults
 		Name:      name,
 		Usage:     "run " + what,
 		UsageText: fmt.Sprintf("crow %s --config FILE", name),
+		Before:    hideClientFlags,
 		Action: a.guard(0, func(ctx context.Context, cmd *cli.Command) error {
 			s, err := a.session(cmd, clientConfig{}, "info")
 			if err != nil {
@@ -40,6 +41,20 @@ func daemon[C interface{ Validate() error }](a *app, name, what string, defaults
 			return runDaemon(ctx, name, config, s.log, start)
 		}),
 	}
+}
+
+// hideClientFlags keeps what is for client commands alone out of a daemon's
+// help; the flags are taken all the same.
+func hideClientFlags(ctx context.Context, cmd *cli.Command) (context.Context, error) {
+	for _, f := range cmd.Root().Flags {
+		switch f := f.(type) {
+		case *cli.StringFlag:
+			f.Hidden = f.Hidden || f.Name != "config" && f.Name != "log-level"
+		case *cli.BoolFlag:
+			f.Hidden = f.Hidden || f.Name == "quiet"
+		}
+	}
+	return ctx, nil
 }
 
 func validate[C interface{ Validate() error }](path string, config C) error {

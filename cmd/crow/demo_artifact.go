@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,19 +14,23 @@ import (
 // have anything lying about.
 const maxSource = 256 << 20
 
+var errLargeSource = fmt.Errorf("over %d bytes", maxSource)
+
 // defaultArtifact is what the demo pushes if nothing is named: crow's own
 // source if the working directory is in it, copied to dir so that an editor at
-// work does not disturb the read; else crow's own binary.
+// work does not disturb the read; else, or if that is too large, crow's own
+// binary.
 func defaultArtifact(dir string) (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	root, ok := crowSource(wd)
-	if !ok {
-		return os.Executable()
+	if root, ok := crowSource(wd); ok {
+		if err = copySource(root, dir); !errors.Is(err, errLargeSource) {
+			return dir, err
+		}
 	}
-	return dir, copySource(root, dir)
+	return os.Executable()
 }
 
 // crowSource finds the root of crow's source at or above dir.
@@ -60,18 +65,32 @@ func copySource(root, dir string) error {
 		case !d.Type().IsRegular():
 			return nil
 		}
-		b, err := readBounded(filepath.Join(root, name), maxSource)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if total += int64(len(b)); err == nil && total > maxSource {
-			err = fmt.Errorf("%s: over %d bytes; name an artifact instead", root, maxSource)
-		}
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, name), b, 0o644)
+		n, err := copyFile(filepath.Join(root, name), filepath.Join(dir, name), maxSource-total)
+		total += n
+		return err
 	})
+}
+
+// copyFile copies a file of at most limit bytes; one that was deleted meanwhile
+// is none.
+func copyFile(from, to string, limit int64) (int64, error) {
+	src, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(dst, io.LimitReader(src, limit+1))
+	if err == nil && n > limit {
+		err = fmt.Errorf("%s: %w", from, errLargeSource)
+	}
+	return n, errors.Join(err, dst.Close())
 }
 
 // removeTree removes dir, also where a build that was unpacked in it has

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -45,6 +43,7 @@ const (
 	deployEnded  kind = exitEnded
 	noHost       kind = exitNoHost
 	refused      kind = exitRefused
+	unreachable  kind = exitUnreachable
 	interrupted  kind = exitInterrupted
 )
 
@@ -102,8 +101,6 @@ var rules = []struct {
 	{build.ErrUnusable, exitUsage, ""},
 	{release.ErrInvalid, exitUsage, ""},
 	{transport.ErrInsecure, exitUsage, ""},
-	{fs.ErrNotExist, exitUsage, ""}, // of what a config names
-	{fs.ErrPermission, exitUsage, ""},
 	{syscall.EADDRINUSE, exitUnexpected, "another program listens there: stop it, or change the address in the config"},
 	{syscall.EADDRNOTAVAIL, exitUsage, "this machine has no such address: change it in the config"},
 }
@@ -160,22 +157,12 @@ func causeOf(call *url.Error) string {
 	return call.Err.Error()
 }
 
-// oneLine joins lines and drops control characters: part of the text may come
-// from the network.
+// oneLine joins lines and drops what could steer a terminal: part of the text
+// may come from the network.
 func oneLine(s string) string {
 	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := range lines {
-		lines[i] = strings.TrimSpace(strings.Map(printable, lines[i]))
+		lines[i] = strings.TrimSpace(release.Printable(lines[i]))
 	}
 	return strings.Join(lines, "; ")
-}
-
-func printable(r rune) rune {
-	switch {
-	case r == '\t':
-		return ' '
-	case unicode.IsControl(r):
-		return -1
-	}
-	return r
 }

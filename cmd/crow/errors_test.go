@@ -42,8 +42,11 @@ func TestDiagnose(t *testing.T) {
 		{fmt.Errorf("%w x: it is empty", build.ErrUnusable), exitUsage, "unusable artifact x: it is empty", ""},
 		{fmt.Errorf("%w app", release.ErrInvalid), exitUsage, "invalid app", ""},
 		{fmt.Errorf("seeder: %w 0.0.0.0", transport.ErrInsecure), exitUsage, "seeder: tls is off on a network address 0.0.0.0", ""},
-		{fmt.Errorf("seeder: gossip_key_file: %w", fs.ErrNotExist), exitUsage, "seeder: gossip_key_file: file does not exist", ""},
-		{fmt.Errorf("seeder: listen: %w", syscall.EADDRINUSE), exitUnexpected, "seeder: listen: address already in use", rules[7].hint},
+		{fmt.Errorf("%w x: %w", build.ErrUnusable, fs.ErrNotExist), exitUsage, "unusable artifact x: file does not exist", ""},
+		{configFault("crow.yaml", fs.ErrPermission, ""), exitUsage, "config crow.yaml: permission denied", ""},
+		{fmt.Errorf("demo: the hook left no mark: %w", fs.ErrNotExist), exitUnexpected, "demo: the hook left no mark: file does not exist", ""},
+		{fmt.Errorf("seeder: store: %w", fs.ErrPermission), exitUnexpected, "seeder: store: permission denied", ""},
+		{fmt.Errorf("seeder: listen: %w", syscall.EADDRINUSE), exitUnexpected, "seeder: listen: address already in use", rules[5].hint},
 	}
 	for _, c := range cases {
 		if got := diagnose(c.err); got != (diagnosis{c.text, c.hint, c.code}) {
@@ -104,6 +107,7 @@ func hangsUp(t *testing.T) string {
 func TestOneLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain": "plain", "two\nlines\n": "two; lines", "a\tb\r\n": "a b", "\x1b[31mred\x07": "[31mred", "": "",
+		"exe.\u202egnp": "exe.gnp", "\xff": "\ufffd",
 	} {
 		if got := oneLine(in); got != want {
 			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)

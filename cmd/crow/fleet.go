@@ -58,8 +58,8 @@ func usefulOf(h control.HostStatus, size int64) int64 {
 func (f fleet) active() int { return f.in[release.Active] }
 func (f fleet) failed() int { return f.in[release.Failed] }
 
-// workPerHost weighs a host's steps for the bar: fetching is most of the work,
-// and the last point is kept for the hook.
+// The fleet's bar: most of it is for fetching, the rest for staging and the
+// hook, which tell nothing until they have ended.
 const (
 	fetchShare = 0.9
 	barTotal   = 1000 // the bar's length in steps

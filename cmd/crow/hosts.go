@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"crow/internal/control"
+	"crow/internal/release"
 )
 
 // hosts is the command that lists the fleet.
@@ -15,7 +17,7 @@ func (a *app) hosts() *cli.Command {
 		Name:      "hosts",
 		Usage:     "list the fleet's hosts",
 		ArgsUsage: " ",
-		Flags:     targetFlags()[:1],
+		Flags:     []cli.Flag{targetFlag("hosts to list", "all")},
 		Action: a.action(0, func(ctx context.Context, cmd *cli.Command, s *session) error {
 			sel, err := selectorOf(cmd)
 			if err != nil {
@@ -25,17 +27,29 @@ func (a *app) hosts() *cli.Command {
 			if err != nil {
 				return err
 			}
-			hosts, err := c.Hosts(ctx, sel.Targets)
+			hosts, err := hostsOf(ctx, c, sel)
 			if err != nil {
 				return err
-			}
-			if len(hosts) == 0 && len(sel.Targets) > 0 {
-				return noHostFault(sel)
 			}
 			now := time.Now()
 			return writeList(s, hosts, func(h []control.Host) [][]string { return fleetRows(h, now) })
 		}),
 	}
+}
+
+// hostsOf returns the hosts that the selector matches, or without targets all.
+// The seeder is asked for all of them: a URL has no room for what a file
+// of names may select.
+func hostsOf(ctx context.Context, c *control.Client, sel release.Selector) ([]control.Host, error) {
+	hosts, err := c.Hosts(ctx, nil)
+	if err != nil || len(sel.Targets) == 0 {
+		return hosts, err
+	}
+	hosts = slices.DeleteFunc(hosts, func(h control.Host) bool { return !sel.Match(h.Name, h.Labels) })
+	if len(hosts) == 0 {
+		return nil, noHostFault(sel)
+	}
+	return hosts, nil
 }
 
 func fleetRows(hosts []control.Host, now time.Time) [][]string {

@@ -88,7 +88,7 @@ func (s *session) ensureRelease(ctx context.Context, c *control.Client, p printe
 	if existing != nil {
 		return compare(ctx, p, artifact, existing.Manifest)
 	}
-	blob, err := upload(ctx, c, p, artifact)
+	blob, err := newUploader(c, p).upload(ctx, artifact)
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", ref, err)
 	}
@@ -112,37 +112,6 @@ func findRelease(ctx context.Context, c *control.Client, ref release.Ref) (*cont
 		}
 	}
 	return nil, nil
-}
-
-// upload streams the artifact to the seeder and hashes it on the way. What the
-// seeder received must be what was read.
-func upload(ctx context.Context, c *control.Client, p printer, artifact *build.Source) (control.Blob, error) {
-	hasher := build.NewHasher()
-	defer hasher.Close()
-	r := newReading(artifact, hasher, func(done int64) { p.upload("uploading", done, artifact.Size()) })
-	theirs, err := c.Upload(ctx, r)
-	r.halt()
-	unreadable := r.failure()
-	switch {
-	case ctx.Err() != nil:
-		return control.Blob{}, &fault{kind: interrupted, text: "interrupted: the upload was aborted and nothing was deployed", cause: err}
-	case unreadable != nil:
-		return control.Blob{}, unreadable
-	case err != nil:
-		return control.Blob{}, err
-	}
-	ours, err := hasher.Sum()
-	if err != nil {
-		return control.Blob{}, err
-	}
-	if ours.Blob != theirs {
-		return control.Blob{}, &fault{
-			kind: refused, hint: "push again",
-			text: fmt.Sprintf("the seeder received other bytes than were read: sha256 %s, %d bytes, here %s, %d bytes",
-				theirs.SHA256, theirs.Size, ours.SHA256, ours.Size),
-		}
-	}
-	return ours.Blob, nil
 }
 
 // compare hashes the artifact and refuses it if the release has other content.

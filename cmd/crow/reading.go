@@ -59,9 +59,10 @@ func (r *reading) halt() {
 	r.stopped = true
 }
 
-// failure is why the artifact could not be read; nil if it could.
-func (r *reading) failure() error {
+// result is how many bytes were read, and why the artifact could not be read
+// further; nil if it could.
+func (r *reading) result() (done int64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.err
+	return r.done, r.err
 }

@@ -20,9 +20,15 @@ const maxTargetFile = 4 << 20
 // targetFlags choose the hosts of a deploy.
 func targetFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "target", Usage: "hosts to deploy to: `EXPR` such as role=web,zone!=b or name=web-0*, or @FILE of names; several are or (default: as the app's last deploy)"},
+		targetFlag("hosts to deploy to", "as the app's last deploy"),
 		&cli.StringSliceFlag{Name: "exclude", Usage: "hosts to leave out of these: `EXPR` or @FILE"},
 	}
+}
+
+// targetFlag is --target for a purpose, with what goes without it.
+func targetFlag(purpose, otherwise string) cli.Flag {
+	return &cli.StringSliceFlag{Name: "target", Usage: fmt.Sprintf(
+		"%s: `EXPR` such as role=web,zone!=b or name=web-0*, or @FILE of names; several are or (default: %s)", purpose, otherwise)}
 }
 
 // selectorOf reads --target and --exclude.
@@ -88,7 +94,7 @@ func readNames(path string) ([]release.Expr, error) {
 
 // requireMatch fails if the selector matches no host, so that a slip of the
 // fingers costs no upload. Without targets those of the app's last deploy
-// count; the seeder decides again when the deploy is created.
+// count, with its excludes; the seeder decides again when the deploy is created.
 func requireMatch(ctx context.Context, c *control.Client, app string, sel release.Selector) error {
 	if len(sel.Targets) == 0 {
 		last, err := c.Status(ctx, app, 0, 0)
@@ -102,15 +108,13 @@ func requireMatch(ctx context.Context, c *control.Client, app string, sel releas
 			return err
 		}
 		sel.Targets = last.Target.Targets
-		if len(sel.Excludes) == 0 {
-			sel.Excludes = last.Target.Excludes
-		}
+		sel.Excludes = slices.Concat(last.Target.Excludes, sel.Excludes)
 	}
-	hosts, err := c.Hosts(ctx, nil)
+	hosts, err := hostsOf(ctx, c, sel)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(hosts, func(h control.Host) bool { return h.State != control.HostLeft && sel.Match(h.Name, h.Labels) }) {
+	if !slices.ContainsFunc(hosts, func(h control.Host) bool { return h.State != control.HostLeft }) {
 		return noHostFault(sel)
 	}
 	return nil

@@ -85,10 +85,12 @@ type peerConfig struct {
 // startSeeder starts a fleet that has no hosts yet.
 func startSeeder(t *testing.T, extra string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), subnet: fmt.Sprintf("127.%d.%d", 1+rand.IntN(254), rand.IntN(256))}
+	f := &fleet{t: t, dir: t.TempDir(), subnet: randomSubnet()}
 	f.startSeederDaemon(extra)
 	return f
 }
+
+func randomSubnet() string { return fmt.Sprintf("127.%d.%d", 1+rand.IntN(254), rand.IntN(256)) }
 
 func (f *fleet) startSeederDaemon(extra string) {
 	f.t.Helper()
