@@ -78,6 +78,7 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, answer any) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	_, _ = w.Write(b) // a client that hung up asks again
 }
 
@@ -88,14 +89,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) int {
 	if e.Code == control.CodeInternal && r.Context().Err() == nil {
 		a.log.Error("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
 	}
-	b, err := json.Marshal(map[string]*control.Error{"error": e})
-	if err != nil {
-		http.Error(w, e.Message, e.Status())
-		return e.Status()
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(e.Status())
-	_, _ = w.Write(b) // a client that hung up asks again
+	control.WriteError(w, e)
 	return e.Status()
 }
 
@@ -103,6 +97,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) int {
 // lacks, and anything behind the document, are errors: they are misspelt, or
 // meant for a newer seeder, and would silently do nothing.
 func read(w http.ResponseWriter, r *http.Request, limit int64, into any) error {
+	if err := control.CheckJSON(r); err != nil {
+		return err
+	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {

@@ -118,8 +118,8 @@ func TestUploadLimits(t *testing.T) {
 
 	r.api.uploads.margin = math.MaxInt64 / 2 // of this disk, all is in reserve
 	_, err = r.client.Upload(t.Context(), io.LimitReader(endless{}, 1<<30))
-	if e := wantCode(t, err, control.CodeFull); !strings.Contains(e.Message, "disk is full") {
-		t.Errorf("message is %q", e.Message)
+	if e := wantCode(t, err, control.CodeFull); !strings.Contains(e.Message, "disk is full") || !strings.Contains(e.Hint, "cannot remove releases") {
+		t.Errorf("message is %q, hint %q", e.Message, e.Hint)
 	}
 	if r.files() != 0 {
 		t.Errorf("%d files are left", r.files())
@@ -248,6 +248,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/nothing", "", 404, "no such call"},
 	} {
 		req := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), test.method, r.url+test.path, strings.NewReader(test.body)))
+		req.Header.Set("Content-Type", "application/json; charset=utf-8")
 		res := must[*http.Response](t)(http.DefaultClient.Do(req))
 		body := string(must[[]byte](t)(io.ReadAll(res.Body)))
 		res.Body.Close()
@@ -351,4 +352,50 @@ func (r *rig) heardSince(began time.Time) int {
 		r.t.Fatal(err)
 	}
 	return n
+}
+
+// TestOtherSitesAreRefused sends what a web page can have a browser send that
+// reaches the seeder.
+func TestOtherSitesAreRefused(t *testing.T) {
+	r := newRig(t, t.TempDir(), quickPace())
+	send := func(path string, headers ...string) int {
+		req := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader(`{"host":"b","boot":"1"}`)))
+		for i := 0; i < len(headers); i += 2 {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+		res := must[*http.Response](t)(http.DefaultClient.Do(req))
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	for _, path := range []string{control.PathBlobs, control.PathDeploys} {
+		for _, foreign := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
+			if got := send(path, foreign...); got != http.StatusForbidden {
+				t.Errorf("%s with %s: status %d", path, foreign, got)
+			}
+		}
+	}
+	if got := send(control.PathBlobs, "Origin", r.url); got != http.StatusOK {
+		t.Errorf("from the seeder's own page: status %d", got)
+	}
+	for _, form := range []string{"", "text/plain", "application/x-www-form-urlencoded"} {
+		if got := send(control.PathReports, "Content-Type", form); got != http.StatusBadRequest {
+			t.Errorf("a document that calls itself %q: status %d", form, got)
+		}
+	}
+}
+
+// TestAnswersHaveALength holds that a large answer is not sent in chunks.
+func TestAnswersHaveALength(t *testing.T) {
+	r := newRig(t, t.TempDir(), quickPace())
+	for i := range 50 {
+		r.agent(fmt.Sprint("host-", i), nil)
+	}
+	res := must[*http.Response](t)(http.Get(r.url + control.PathHosts))
+	body := must[[]byte](t)(io.ReadAll(res.Body))
+	res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if res.ContentLength != int64(len(body)) || len(body) < 4096 {
+		t.Errorf("length %d of %d bytes", res.ContentLength, len(body))
+	}
 }

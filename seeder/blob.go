@@ -43,18 +43,19 @@ func (c *catalog) loadBlobs() error {
 }
 
 // expect prepares for an artifact that is about to be committed. From here on
-// no sweep takes an older copy away, and a copy that was damaged makes room.
-func (c *catalog) expect(d release.Digest, now time.Time) error {
+// no sweep takes an older copy away, and a copy that was damaged makes room: it
+// is replaced.
+func (c *catalog) expect(d release.Digest, now time.Time) (replaces bool, err error) {
 	s, ok := c.blobs[d]
 	if !ok {
-		return nil
+		return false, nil
 	}
 	s.Added = now
 	if s.intact(c.dir.BlobPath(d)) {
-		return nil
+		return false, nil
 	}
 	c.log.Warn("stored artifact was damaged and is replaced", zap.Stringer("sha256", d))
-	return c.dir.DeleteBlob(d)
+	return true, c.dir.DeleteBlob(d)
 }
 
 // addBlob records an artifact whose file and torrent are in the store.

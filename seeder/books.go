@@ -89,8 +89,9 @@ func (b *books) tick(now time.Time) {
 	}
 }
 
-// close writes down what is not yet on disk.
+// close writes down what is not yet on disk, and names what it could not.
 func (b *books) close(now time.Time) error {
+	var errs []error
 	for d := range b.deploys.awake {
 		if d.Phase == release.DeployRunning {
 			b.deploys.count(d, now)
@@ -98,10 +99,13 @@ func (b *books) close(now time.Time) error {
 		if d.dirty {
 			b.deploys.save(d, now)
 		}
+		if d.dirty {
+			errs = append(errs, fmt.Errorf("result of deploy %s not saved", d.ID))
+		}
 	}
 	b.fleet.save(now)
 	if b.fleet.dirty {
-		return errors.New("registry of hosts not saved")
+		errs = append(errs, errors.New("registry of hosts not saved"))
 	}
-	return nil
+	return errors.Join(errs...)
 }

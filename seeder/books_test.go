@@ -1,8 +1,12 @@
 package seeder
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -518,5 +522,60 @@ func TestCounterGrowsPerApp(t *testing.T) {
 	list := d.catalog.list("web")
 	if len(list) != 3 || list[0].Counter != 3 || list[2].Counter != 1 || len(d.catalog.list("")) != 4 || len(d.catalog.list("x")) != 0 {
 		t.Errorf("list is %+v", list)
+	}
+}
+
+// TestQuietFleetIsNotForgotten kills the seeder of a fleet that gave the registry
+// nothing to write for more than a week.
+func TestQuietFleetIsNotForgotten(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.join("a", nil)
+	d.pass(5 * time.Second)
+	d.now = d.now.Add(d.pace.forget + 24*time.Hour)
+	d.reopen()
+	d.pass(2 * d.pace.grace)
+	if h := d.fleet.hosts["a"]; h == nil || h.State != control.HostFailed {
+		t.Fatalf("after two minutes without a word: %+v", h)
+	}
+	d.now = d.now.Add(d.pace.forget)
+	d.tick(d.now)
+	if len(d.fleet.hosts) > 0 {
+		t.Error("a host is never forgotten")
+	}
+}
+
+// obstruct puts a file where the store keeps a kind of documents.
+func (d *desk) obstruct(kind string) {
+	folder := filepath.Join(d.path, "docs", kind)
+	if err := errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// TestDeployBeginsWithoutReading holds that a deploy whose plan is on disk is in
+// force, also when the disk gives nothing back.
+func TestDeployBeginsWithoutReading(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.join("a", nil)
+	d.make("web", "1")
+	d.obstruct(kindResult)
+	made := d.start("web", "1", "name=*")
+	if d.orderOf("a", "web") != made.ID {
+		t.Error("the host has no order")
+	}
+}
+
+func TestCloseNamesWhatIsNotSaved(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.join("a", nil)
+	d.make("web", "1")
+	made := d.start("web", "1", "name=*")
+	d.obstruct(kindResult)
+	if err := d.close(d.now); err == nil || !strings.Contains(err.Error(), made.ID) || strings.Contains(err.Error(), "registry") {
+		t.Errorf("without a result on disk: error %v", err)
+	}
+	d.obstruct(kindFleet)
+	if err := d.close(d.now); err == nil || !strings.Contains(err.Error(), "registry") {
+		t.Errorf("without the registry on disk: error %v", err)
 	}
 }

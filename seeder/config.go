@@ -1,7 +1,6 @@
 package seeder
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -47,14 +46,14 @@ func (c Config) Validate() error {
 		return fmt.Errorf("name: %w", err)
 	}
 	if !filepath.IsAbs(c.DataDir) || c.Store != "" && !filepath.IsAbs(c.Store) {
-		return errors.New("data_dir and store: want absolute paths")
+		return fmt.Errorf("data_dir and store: %w: want absolute paths", release.ErrInvalid)
 	}
 	ip, err := netip.ParseAddr(c.Advertise)
 	if err != nil || ip.IsUnspecified() {
-		return fmt.Errorf("advertise: %q is not an IP address that the fleet can reach", c.Advertise)
+		return fmt.Errorf("advertise: %w address %q: want an IP that the fleet can reach", release.ErrInvalid, c.Advertise)
 	}
-	if !c.TLS.Off {
-		return errors.New("tls: missing: this version knows only tls: off")
+	if err := c.TLS.Validate(); err != nil {
+		return err
 	}
 	for _, a := range []struct{ key, addr string }{
 		{"listen", c.Listen}, {"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen},
@@ -62,9 +61,16 @@ func (c Config) Validate() error {
 		if err := c.security().Check(a.addr); err != nil {
 			return fmt.Errorf("%s: %w", a.key, err)
 		}
+		if ip.IsLoopback() && !onLoopback(a.addr) {
+			return fmt.Errorf("advertise: %w address %s: only this machine reaches it, and %s is %s for others to reach",
+				release.ErrInvalid, ip, a.key, a.addr)
+		}
 	}
 	return nil
 }
+
+// onLoopback reports whether only this machine can reach a host and port.
+func onLoopback(addr string) bool { return transport.Security{}.Check(addr) == nil }
 
 func (c Config) security() transport.Security { return transport.Security{Insecure: c.Insecure} }
 

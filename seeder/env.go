@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/store"
+	"crow/tracker"
 )
 
 // Kinds of documents in the store. What is in them is described where their
@@ -56,6 +57,7 @@ type pace struct {
 	tick       time.Duration // between looks at what is due
 	judge      time.Duration // between judgements of a running deploy's silent hosts
 	grace      time.Duration // of silence until a host counts as unreachable
+	knock      time.Duration // that one which is silent already has to answer a new deploy
 	deadline   time.Duration // of a deploy
 	checkpoint time.Duration // between writes of a deploy's result while it changes
 	register   time.Duration // between writes of the fleet's document while it changes
@@ -68,10 +70,10 @@ type pace struct {
 func defaultPace() pace {
 	return pace{
 		tick: 200 * time.Millisecond, judge: time.Second,
-		grace: time.Minute, deadline: time.Hour,
+		grace: time.Minute, knock: 5 * time.Second, deadline: time.Hour,
 		checkpoint: 3 * time.Second, register: time.Second,
 		orphan: time.Hour, sweep: 10 * time.Minute,
-		forget: 7 * 24 * time.Hour, renew: time.Minute,
+		forget: 7 * 24 * time.Hour, renew: tracker.RenewEvery,
 	}
 }
 

@@ -24,6 +24,10 @@ func refused(message, hint string) *control.Error {
 	return &control.Error{Code: control.CodeRefused, Message: message, Hint: hint}
 }
 
+// fullHint is what there is to do about a full store.
+const fullHint = "give the seeder's disk more space, or move its store to a larger one (store in its config): " +
+	"this version cannot remove releases"
+
 // errorOf gives any error its place in the control API.
 func errorOf(err error) *control.Error {
 	if e, ok := errors.AsType[*control.Error](err); ok {
@@ -38,7 +42,7 @@ func errorOf(err error) *control.Error {
 	case errors.Is(err, release.ErrInvalid), badType:
 		code = control.CodeUsage
 	case errors.Is(err, store.ErrFull):
-		code = control.CodeFull
+		return &control.Error{Code: control.CodeFull, Message: "on the seeder: " + err.Error(), Hint: fullHint}
 	case errors.Is(err, store.ErrNotFound):
 		code = control.CodeNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, errStopped):

@@ -138,9 +138,9 @@ func newRig(t *testing.T, dir string, p pace) *rig {
 	e := &env{dir: r.store, log: log, pace: p, epoch: fmt.Sprint(time.Now().UnixNano()), started: time.Now()}
 	r.ledger = newLedger(must[*books](t)(openBooks(e, r.swarm.Sent)))
 	own := must[*tracker.Tracker](t)(tracker.New(tracker.DefaultConfig()))
+	o := newOffers(r.ledger, r.store, r.swarm, own, nil, log)
 	r.api = &api{
-		ledger: r.ledger, dir: r.store, uploads: newUploads(r.ledger, r.store, log),
-		offers:  newOffers(r.ledger, r.store, r.swarm, own, nil, log),
+		ledger: r.ledger, dir: r.store, uploads: newUploads(r.ledger, o, r.store, log), offers: o,
 		metrics: newMetrics(r.ledger), log: log, trackers: []string{"http://127.0.0.1:1/announce"}, epoch: e.epoch, hold: p.hold(),
 	}
 	r.serve(e.pace)
@@ -149,7 +149,7 @@ func newRig(t *testing.T, dir string, p pace) *rig {
 }
 
 func (r *rig) serve(p pace) {
-	server := must[*httpserve.Server](r.t)(httpserve.New(httpserve.Config{Listen: "127.0.0.1:0", Handler: r.api.routes()}))
+	server := must[*httpserve.Server](r.t)(httpserve.New(httpserve.Config{Listen: "127.0.0.1:0", Handler: control.Guard(r.api.routes())}))
 	r.url = "http://" + server.Addr().String()
 	r.client = r.newClient()
 	ctx, cancel := context.WithCancel(r.t.Context())

@@ -103,7 +103,7 @@ func validateLabels(labels release.Labels) error {
 		if err := release.ValidateLabel(key); err != nil {
 			return err
 		}
-		if len(value) > maxValueLen || clean(value) != value {
+		if len(value) > maxValueLen || release.Printable(value) != value {
 			return usage("", "label %s: want at most %d bytes of plain text", key, maxValueLen)
 		}
 	}

@@ -102,7 +102,7 @@ func (ds *deploys) add(d *deploy) {
 }
 
 // wake brings a deploy's result into memory. Without one on disk the deploy
-// has only just begun.
+// had only just begun.
 func (ds *deploys) wake(d *deploy) error {
 	if d.rows != nil {
 		return nil
@@ -111,6 +111,12 @@ func (ds *deploys) wake(d *deploy) error {
 	if err := ds.get(kindResult, d.ID, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	ds.fill(d, r)
+	return nil
+}
+
+// fill gives a deploy its result, with a row for each host that it counts.
+func (ds *deploys) fill(d *deploy, r result) {
 	d.rows = map[string]*row{}
 	for _, one := range r.Rows {
 		d.rows[one.Name] = &one
@@ -128,7 +134,6 @@ func (ds *deploys) wake(d *deploy) error {
 		}
 	}
 	ds.awake[d] = struct{}{}
-	return nil
 }
 
 // rest lets go of the rows of a deploy that has ended and is nobody's order.

@@ -76,6 +76,7 @@ func (f *fleet) save(now time.Time) {
 	}
 	f.saved = now
 	if err := f.put(kindFleet, kindFleet, all); err != nil {
+		f.dirty = true
 		f.log.Error("registry of hosts not saved", zap.Error(err))
 		return
 	}
@@ -92,6 +93,16 @@ func (f *fleet) sorted() []*host {
 		}
 		return 0
 	})
+}
+
+// has reports whether an expression matches any host, whatever its state.
+func (f *fleet) has(e release.Expr) bool {
+	for _, h := range f.hosts {
+		if e.Match(h.Name, h.Labels) {
+			return true
+		}
+	}
+	return false
 }
 
 // heard takes down that a host called.
@@ -142,16 +153,19 @@ func (h *host) alive(now time.Time) time.Time {
 }
 
 // review finds the hosts that fell silent, and forgets those that have been
-// for very long and that no deploy waits for.
+// for very long, whatever deploy counts them: it goes on without their orders.
+// Silence begins no earlier than this life of the seeder: nobody could be heard
+// before, and LastSeen may be as old as the registry's last save.
 func (f *fleet) review(now time.Time) (forgotten []*host) {
 	for _, h := range f.hosts {
-		if now.Sub(later(h.alive(now), f.started)) < f.pace.grace {
-			continue // nobody was heard before this life began
+		silence := now.Sub(later(h.alive(now), f.started))
+		if silence < f.pace.grace {
+			continue
 		}
 		if h.State == control.HostAlive {
 			f.setState(h, control.HostFailed)
 		}
-		if now.Sub(h.alive(now)) >= f.pace.forget {
+		if silence >= f.pace.forget {
 			delete(f.hosts, h.Name)
 			f.dirty = true
 			f.log.Info("host forgotten", zap.String("host", h.Name), zap.Time("last_seen", h.LastSeen))

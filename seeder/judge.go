@@ -29,7 +29,7 @@ func (b *books) judge(d *deploy, now time.Time) {
 // and need the time to say so.
 func (b *books) terms(d *deploy) terms {
 	return terms{
-		since: later(d.Started, b.started), grace: b.pace.grace,
+		since: b.started, knock: d.Started.Add(min(b.pace.knock, b.pace.grace)), grace: b.pace.grace,
 		until: later(d.Started.Add(b.pace.deadline), b.started.Add(b.pace.grace)), limit: b.pace.deadline,
 	}
 }

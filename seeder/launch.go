@@ -1,6 +1,7 @@
 package seeder
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,9 +23,12 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := b.resolve(selector)
+	hosts, err := b.resolve(selector, req.Targets)
 	if err != nil {
 		return nil, err
+	}
+	if d := b.deploys.same(m, selector, hosts); d != nil {
+		return d, nil
 	}
 	d := b.deploys.open(plan{
 		ID: b.deploys.newID(), Seq: b.deploys.seq + 1, Manifest: m, Selector: selector, Hosts: hosts, Started: now.UTC(),
@@ -33,9 +37,24 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 		b.fleet.save(now) // a restarted seeder is to know the hosts that the plan names
 	}
 	if err := b.put(kindDeploy, d.ID, d.plan); err != nil {
-		return nil, err
+		// It may be there all the same, and would begin with the next start.
+		return nil, errors.Join(err, b.dir.DeleteDoc(kindDeploy, d.ID))
 	}
-	return d, b.begin(d, now)
+	b.begin(d, now)
+	return d, nil
+}
+
+// same returns the running deploy of the same release to the same hosts, if
+// there is one: who asks for it twice, as a job that is tried again does, waits
+// for it twice.
+func (ds *deploys) same(m release.Manifest, s release.Selector, hosts []string) *deploy {
+	for _, d := range ds.byApp[m.App] {
+		if d.Phase == release.DeployRunning && d.Manifest.Ref() == m.Ref() && slices.Equal(d.Hosts, hosts) &&
+			slices.Equal(d.Selector.Targets, s.Targets) && slices.Equal(d.Selector.Excludes, s.Excludes) {
+			return d
+		}
+	}
+	return nil
 }
 
 // release finds what a request names.
@@ -49,33 +68,30 @@ func (b *books) release(ref release.Ref) (release.Manifest, error) {
 	return m, nil
 }
 
-// begin puts a deploy whose plan is on disk into force.
-func (b *books) begin(d *deploy, now time.Time) error {
+// begin puts a deploy whose plan is on disk into force. It cannot fail: who
+// asked for the deploy must not be told that there is none.
+func (b *books) begin(d *deploy, now time.Time) {
 	before := b.deploys.newest(d.Manifest.App)
-	if err := b.deploys.wake(d); err != nil {
-		return err
-	}
+	b.deploys.fill(d, result{})
 	d.sample = b.deploys.sent(d.Manifest.InfoHash)
 	d.dirty, d.saved, d.judged = true, now, now
 	b.deploys.add(d)
 	b.log.Info("deploy started", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
 		zap.Stringer("target", d.Selector), zap.Int("hosts", len(d.Hosts)))
-	if err := b.assignApp(d.Manifest.App, now); err != nil {
-		return err
-	}
+	b.assignApp(d.Manifest.App, now)
 	if before != nil {
 		b.deploys.publish(before, now) // for those who watch the app, not the deploy
 	}
 	if err := b.deploys.prune(d.Manifest.App); err != nil {
 		b.log.Error("old deploys not removed", zap.String("app", d.Manifest.App), zap.Error(err))
 	}
-	return nil
 }
 
 // zoneLabel is the label that status documents show.
 const zoneLabel = "zone"
 
-// selector is the request's, or that of the app's last deploy.
+// selector is the request's; without targets, those of the app's last deploy. What
+// that one left out, it left out for once.
 func (b *books) selector(req control.CreateDeploy) (release.Selector, error) {
 	if len(req.Targets) > 0 {
 		return req.Selector, nil
@@ -85,16 +101,21 @@ func (b *books) selector(req control.CreateDeploy) (release.Selector, error) {
 		return release.Selector{}, usage("--target 'name=*' is every host",
 			"deploy of %s: no target, and no earlier deploy of %s to take it from", req.Ref, req.App)
 	}
-	s := last.Selector
-	if len(req.Excludes) > 0 {
-		s.Excludes = slices.Concat(s.Excludes, req.Excludes)
-	}
+	s := release.Selector{Targets: last.Selector.Targets, Excludes: req.Excludes}
 	return s, s.Validate()
 }
 
 // resolve returns the names of the hosts that a selector matches, sorted. Hosts
-// that said goodbye are not waited for.
-func (b *books) resolve(s release.Selector) ([]string, error) {
+// that said goodbye are not waited for. Each expression of wanted must match
+// somebody: one that does not is a slip of the pen.
+func (b *books) resolve(s release.Selector, wanted []release.Expr) ([]string, error) {
+	for _, e := range wanted {
+		if !b.fleet.has(e) {
+			return nil, &control.Error{
+				Code: control.CodeNoHost, Message: fmt.Sprintf("target %s matches no host: %d known", e, len(b.fleet.hosts)), Hint: "crow hosts",
+			}
+		}
+	}
 	var names []string
 	left := 0
 	for _, h := range b.fleet.sorted() {

@@ -3,19 +3,16 @@ package seeder
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
-	"crow/internal/control"
 	"crow/internal/release"
 	"crow/internal/store"
-	"crow/seeder/build"
 	"crow/tracker"
 )
 
@@ -37,40 +34,47 @@ type offers struct {
 	external *tracker.Registrar // of trackers elsewhere; nil: none
 	log      *zap.Logger
 
-	// mu makes "offer, then deploy" and "see what is in force, then drop the
-	// rest" whole steps, so that none drops what the other is about to need.
+	added   chan struct{}      // signalled when a torrent was registered
+	again   chan struct{}      // signalled when something in force has to be offered afresh
+	hashing singleflight.Group // so that a file is hashed once for all who wait
+
+	// mu makes "see what is in force, then drop the rest" a whole step. It is
+	// held while the ledger is asked, and not while files are hashed or trackers
+	// called.
 	mu     sync.Mutex
-	served map[release.Digest]bool    // infohashes known to the tracker; true: offered too
-	broken map[release.Digest]failure // artifacts that could not be offered
+	served map[release.Digest]*service // by infohash: what the tracker knows
+	broken map[release.Digest]failure  // artifacts that could not be offered
 }
 
-// failure is why a file could not be offered, for as long as it stays the same
-// file: hashing a large one over and over would help nobody.
-type failure struct {
-	modTime time.Time
-	size    int64
-	err     error
+// service is one torrent that the tracker knows.
+type service struct {
+	offered bool // by the swarm too
+	due     int  // calls that are about to order it: until they have, it stays
 }
 
 func newOffers(l *ledger, dir *store.Dir, s swarmer, own *tracker.Tracker, external *tracker.Registrar, log *zap.Logger) *offers {
 	return &offers{
 		ledger: l, dir: dir, swarm: s, tracker: own, external: external, log: log,
-		served: map[release.Digest]bool{}, broken: map[release.Digest]failure{},
+		added: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		served: map[release.Digest]*service{}, broken: map[release.Digest]failure{},
 	}
 }
 
 // run offers what is in force, and keeps to it as that changes, until ctx ends.
 // changed is called whenever orders have changed.
 func (o *offers) run(ctx context.Context, stir <-chan struct{}, every time.Duration, changed func()) error {
-	again := time.NewTicker(every)
-	defer again.Stop()
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	telling.Go(func() { o.tellTrackers(ctx, every) })
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	for {
 		o.align(ctx)
 		select {
 		case <-stir:
 			changed()
-		case <-again.C:
-			o.renew(ctx)
+		case <-o.again:
+		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
@@ -78,89 +82,128 @@ func (o *offers) run(ctx context.Context, stir <-chan struct{}, every time.Durat
 }
 
 // during offers a release while f orders it. When f fails, what nobody was
-// ordered to have is dropped again.
+// ordered to have is dropped again. Trackers elsewhere are told meanwhile: a host
+// that is refused by one asks again.
 func (o *offers) during(ctx context.Context, ref release.Ref, f func() error) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	m, err := ask(ctx, o.ledger, func(b *books, _ time.Time) (release.Manifest, error) { return b.release(ref) })
 	if err != nil {
 		return err
 	}
-	o.register(m.InfoHash)
-	if err := o.offer(ctx, m); err != nil {
-		return err
+	o.expect(m.InfoHash, 1)
+	if err = o.offer(ctx, m); err == nil {
+		err = f()
 	}
-	o.tellTrackers(ctx)
-	if err := f(); err != nil {
-		o.alignLocked(ctx)
-		return err
+	o.expect(m.InfoHash, -1)
+	if err != nil {
+		_, _ = o.trim(ctx) // fails with the call; align will do it then
 	}
-	return nil
+	return err
 }
 
-func (o *offers) renew(ctx context.Context) {
+// expect registers a torrent that one more call, or with -1 one less, is about
+// to order.
+func (o *offers) expect(infohash release.Digest, calls int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.tellTrackers(ctx)
+	o.register(infohash)
+	o.served[infohash].due += calls
 }
 
+// align brings swarm and tracker in line with the orders. The tracker comes
+// first, and knows also what cannot be offered here: hosts that have it can
+// still pass it on.
 func (o *offers) align(ctx context.Context) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.alignLocked(ctx)
-}
-
-// alignLocked brings swarm and tracker in line with the orders. The tracker
-// comes first, and knows also what cannot be offered here: hosts that have it
-// can still pass it on.
-func (o *offers) alignLocked(ctx context.Context) {
-	wanted, err := ask(ctx, o.ledger, func(b *books, _ time.Time) (map[release.Digest]release.Manifest, error) {
-		return b.inForce(), nil
-	})
+	wanted, err := o.trim(ctx)
 	if err != nil {
 		return // the seeder is stopping
 	}
-	for infohash := range o.served {
-		if _, ok := wanted[infohash]; !ok {
-			o.drop(infohash)
+	for infohash, m := range wanted {
+		if o.isOffered(infohash) {
+			continue
 		}
-	}
-	before := len(o.served)
-	for infohash := range wanted {
-		o.register(infohash)
-	}
-	if len(o.served) > before {
-		o.tellTrackers(ctx)
-	}
-	for _, m := range wanted {
 		if err := o.offer(ctx, m); err != nil && ctx.Err() == nil {
 			o.log.Error("release cannot be offered", zap.Stringer("release", m.Ref()), zap.Error(err))
 		}
 	}
 }
 
+// trim drops what no host is ordered to have and registers the rest, which it
+// returns.
+func (o *offers) trim(ctx context.Context) (map[release.Digest]release.Manifest, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	wanted, err := ask(ctx, o.ledger, func(b *books, _ time.Time) (map[release.Digest]release.Manifest, error) {
+		return b.inForce(), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for infohash, s := range o.served {
+		if _, ok := wanted[infohash]; !ok && s.due == 0 {
+			o.drop(infohash)
+		}
+	}
+	for infohash := range wanted {
+		o.register(infohash)
+	}
+	return wanted, nil
+}
+
+// register needs the lock, as drop does.
 func (o *offers) register(infohash release.Digest) {
-	if _, ok := o.served[infohash]; !ok {
+	if o.served[infohash] == nil {
 		o.tracker.Register(infohash)
-		o.served[infohash] = false
+		o.served[infohash] = new(service)
+		signal(o.added)
 	}
 }
 
 func (o *offers) drop(infohash release.Digest) {
-	if o.served[infohash] {
+	if o.served[infohash].offered {
 		o.swarm.Drop(infohash)
 	}
 	o.tracker.Unregister(infohash)
 	delete(o.served, infohash)
 }
 
-// offer gives a registered release to the swarm.
-func (o *offers) offer(ctx context.Context, m release.Manifest) error {
-	if o.served[m.InfoHash] {
-		return nil
+func (o *offers) isOffered(infohash release.Digest) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.served[infohash]
+	return s != nil && s.offered
+}
+
+// replaced has a torrent whose file is another one now offered afresh: the swarm
+// has the old one open.
+func (o *offers) replaced(infohash release.Digest) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s := o.served[infohash]; s != nil && s.offered {
+		o.swarm.Drop(infohash)
+		s.offered = false
 	}
+	signal(o.again)
+}
+
+// signal leaves word for the one who receives from c, if there is none yet.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// offer gives a registered release to the swarm. One that the swarm has is
+// checked all the same: its file may have been damaged since.
+func (o *offers) offer(ctx context.Context, m release.Manifest) error {
 	if err := o.check(ctx, m); err != nil {
 		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.served[m.InfoHash]
+	if s == nil || s.offered {
+		return nil // nil: it is not wanted any more
 	}
 	torrent, err := o.dir.GetDoc(kindTorrent, m.SHA256.String())
 	if err != nil {
@@ -169,74 +212,35 @@ func (o *offers) offer(ctx context.Context, m release.Manifest) error {
 	if err := o.swarm.Seed(torrent, o.dir.BlobPath(m.SHA256)); err != nil {
 		return fmt.Errorf("offer %s: %w", m.Ref(), err)
 	}
-	o.served[m.InfoHash] = true
+	s.offered = true
 	o.log.Info("release offered", zap.Stringer("release", m.Ref()), zap.Stringer("infohash", m.InfoHash))
 	return nil
 }
 
-// check makes sure that the artifact's file is what it was when it came. A file
-// that looks untouched is believed; another is hashed again.
-func (o *offers) check(ctx context.Context, m release.Manifest) error {
-	path := o.dir.BlobPath(m.SHA256)
-	fi, err := os.Stat(path)
-	if err != nil {
-		return damaged(m, err)
-	}
-	intact, err := ask(ctx, o.ledger, func(b *books, _ time.Time) (bool, error) {
-		s := b.catalog.blobs[m.SHA256]
-		return s != nil && s.intact(path), nil
-	})
-	if err != nil || intact {
-		return err
-	}
-	if old, ok := o.broken[m.SHA256]; ok && old.size == fi.Size() && old.modTime.Equal(fi.ModTime()) {
-		return old.err
-	}
-	o.log.Warn("artifact's file was touched: hashing it again", zap.Stringer("sha256", m.SHA256))
-	if err := rehash(path, blobOf(m)); err != nil {
-		err = damaged(m, err)
-		o.broken[m.SHA256] = failure{modTime: fi.ModTime(), size: fi.Size(), err: err}
-		return err
-	}
-	return tell(ctx, o.ledger, func(b *books, _ time.Time) error { return b.catalog.confirm(m.SHA256, fi.ModTime()) })
-}
-
-func damaged(m release.Manifest, err error) error {
-	return &control.Error{
-		Code: control.CodeInternal, Message: fmt.Sprintf("artifact of %s is damaged on the seeder's disk: %v", m.Ref(), err),
-		Hint: "push the build again under another version",
-	}
-}
-
-// rehash reads a file to see whether it is the artifact that want describes.
-func rehash(path string, want control.Blob) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	h := build.NewHasher()
-	defer h.Close()
-	if _, err := io.Copy(h, f); err != nil {
-		return err
-	}
-	found, err := h.Sum()
-	if err != nil {
-		return err
-	}
-	if field := contradiction(found.Blob, want); field != "" {
-		return fmt.Errorf("its %s has changed", field)
-	}
-	return nil
-}
-
-// tellTrackers registers what is served with trackers elsewhere. One that is
-// down is told a minute later.
-func (o *offers) tellTrackers(ctx context.Context) {
+// tellTrackers registers what is served with trackers elsewhere, at once what is
+// new and all of it every so often, until ctx ends. One that is down is told a
+// minute later.
+func (o *offers) tellTrackers(ctx context.Context, every time.Duration) {
 	if o.external == nil {
 		return
 	}
-	if err := o.external.Renew(ctx, slices.Collect(maps.Keys(o.served))); err != nil && ctx.Err() == nil {
-		o.log.Warn("torrents not registered with a tracker", zap.Error(err))
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-o.added:
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := o.external.Renew(ctx, o.torrents()); err != nil && ctx.Err() == nil {
+			o.log.Warn("torrents not registered with a tracker", zap.Error(err))
+		}
 	}
+}
+
+func (o *offers) torrents() []release.Digest {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.served))
 }

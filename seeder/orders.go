@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"crow/internal/control"
 	"crow/internal/release"
 )
@@ -15,18 +17,18 @@ import (
 // wakes no host at all.
 
 // assignApp works out the orders of one app for all hosts and wakes those
-// whose orders changed.
-func (b *books) assignApp(app string, now time.Time) error {
+// whose orders changed. A host whose deploy cannot be read keeps the order that
+// it has, and keeps no other from its own.
+func (b *books) assignApp(app string, now time.Time) {
 	for _, h := range b.fleet.hosts {
 		moved, err := b.assign(h, app, now)
 		if err != nil {
-			return err
+			b.log.Error("order not worked out", zap.String("host", h.Name), zap.String("app", app), zap.Error(err))
 		}
 		if moved {
 			b.tell(h, now)
 		}
 	}
-	return nil
 }
 
 // assignAll works out all orders of one host.

@@ -111,6 +111,9 @@ func (m *murder) restart() {
 
 func (m *murder) order(t *rapid.T) {
 	s := m.shown(m.start("web", rapid.SampledFrom([]string{"1", "2"}).Draw(t, "version"), "name=*").ID)
+	if _, known := m.deploy[s.Deploy]; known {
+		return // the same was under way
+	}
 	m.deploy[s.Deploy], m.active[s.Deploy] = s, map[string]bool{}
 	m.ids = append(m.ids, s.Deploy)
 }

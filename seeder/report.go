@@ -5,7 +5,6 @@ import (
 	"maps"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
@@ -111,8 +110,8 @@ func validateReport(r *control.Report) error {
 	if err := release.ValidateHost(r.Host); err != nil {
 		return err
 	}
-	if len(r.Running) > control.MaxApps || len(r.Jobs) > control.MaxApps {
-		return usage("", "report of %s: over %d apps", r.Host, control.MaxApps)
+	if len(r.Running) > control.MaxApps || len(r.Jobs) > control.MaxJobs {
+		return usage("", "report of %s: over %d apps or %d jobs", r.Host, control.MaxApps, control.MaxJobs)
 	}
 	for app, version := range r.Running {
 		if err := (release.Ref{App: app, Version: version}).Validate(); err != nil {
@@ -135,24 +134,14 @@ func validateJob(j *control.JobReport) error {
 	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
 		return fmt.Errorf("%w job of %s: a count is below zero", release.ErrInvalid, j.Deploy)
 	}
-	j.Reason = cut(strings.Join(strings.Fields(clean(j.Reason)), " "), control.MaxReasonLen)
+	j.Reason = cut(strings.Join(strings.Fields(release.Printable(j.Reason)), " "), control.MaxReasonLen)
 	if j.Phase == release.Failed && j.Reason == "" {
 		j.Reason = "no reason given"
 	}
 	if j.Hook != nil {
-		j.Hook.Tail = tail(clean(j.Hook.Tail), control.MaxTailLen)
+		j.Hook.Tail = tail(release.Printable(j.Hook.Tail, '\n', '\t'), control.MaxTailLen)
 	}
 	return nil
-}
-
-// clean removes what would let a host's text steer the terminal it is shown on.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // cut keeps the first most bytes of s, and tail the last, in whole characters.

@@ -59,6 +59,7 @@ func sameRow(a, b row) bool {
 // terms are the times that a deploy is held to.
 type terms struct {
 	since time.Time     // silence counts from here: hosts could not be heard before
+	knock time.Time     // nobody is unreachable before: a host may answer a new order
 	grace time.Duration // of silence
 	until time.Time     // a host that has not finished by then has failed
 	limit time.Duration // what until stands for, to be named in a reason
@@ -118,7 +119,7 @@ func failures(failed, all int, first string) string {
 // verdict says why a host counts as failed that did not report an end, or
 // nothing. One that stands is not worded anew with each second that passes.
 func verdict(t terms, s stand, now time.Time) string {
-	silent := now.Sub(later(s.heard, t.since)) >= t.grace
+	silent := now.Sub(later(s.heard, t.since)) >= t.grace && !now.Before(t.knock)
 	switch {
 	case s.Phase.Ended():
 		return ""

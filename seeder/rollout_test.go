@@ -13,7 +13,7 @@ import (
 var t0 = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 func testTerms() terms {
-	return terms{since: t0, grace: time.Minute, until: t0.Add(time.Hour), limit: time.Hour}
+	return terms{since: t0.Add(-24 * time.Hour), knock: t0.Add(5 * time.Second), grace: time.Minute, until: t0.Add(time.Hour), limit: time.Hour}
 }
 
 // standing is a host that was heard so long after t0.
@@ -48,8 +48,11 @@ func TestDecide(t *testing.T) {
 		"silence of the grace": {
 			[]stand{standing("a", release.Fetching, "", -2*time.Second)}, time.Minute, release.DeployFailed,
 			"1 of 1 hosts failed: a: unreachable: last heard 1m2s ago, it was fetching"},
-		"silence from before the deploy has the whole grace too": {
-			[]stand{standing("a", release.Pending, "", -day)}, 59 * time.Second, release.DeployRunning, ""},
+		"silence from before the deploy": {
+			[]stand{standing("a", release.Pending, "", -day)}, 5 * time.Second, release.DeployFailed,
+			"1 of 1 hosts failed: a: unreachable: last heard 24h0m5s ago, it was pending"},
+		"silence from before the deploy, with a moment left to answer": {
+			[]stand{standing("a", release.Pending, "", -day)}, 4 * time.Second, release.DeployRunning, ""},
 		"silence of one that is active does not matter": {
 			[]stand{standing("a", release.Active, "", 0)}, day, release.DeploySucceeded, ""},
 		"deadline": {

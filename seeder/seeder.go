@@ -21,8 +21,10 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"crow/internal/control"
 	"crow/internal/gossip"
 	"crow/internal/httpserve"
+	"crow/internal/release"
 	"crow/internal/store"
 	"crow/internal/swarm"
 	"crow/tracker"
@@ -102,6 +104,7 @@ func (s *Seeder) swarmConfig() swarm.Config {
 	return swarm.Config{
 		Role: swarm.RoleSeeder, Listen: s.cfg.SwarmListen, Advertise: s.cfg.Advertise, Standard: s.cfg.SwarmStandard,
 		Upload: s.cfg.Limits.Upload, Security: s.cfg.security(), Log: s.log,
+		Dropped: func(infohash release.Digest) { s.offers.replaced(infohash) }, // not before Run, which offers
 	}
 }
 
@@ -134,14 +137,14 @@ func (s *Seeder) openServer(e *env) error {
 	}
 	s.offers = newOffers(s.ledger, s.dir, s.swarm, s.tracker, external, s.log)
 	a := &api{
-		ledger: s.ledger, dir: s.dir, uploads: newUploads(s.ledger, s.dir, s.log), offers: s.offers,
+		ledger: s.ledger, dir: s.dir, uploads: newUploads(s.ledger, s.offers, s.dir, s.log), offers: s.offers,
 		metrics: newMetrics(s.ledger), log: s.log, epoch: e.epoch, hold: s.pace.hold(),
 	}
 	mux := a.routes()
 	mux.Handle(tracker.PathAnnounce, s.tracker.Handler())
 	mux.Handle(tracker.PathScrape, s.tracker.Handler())
 	s.server, err = httpserve.New(httpserve.Config{
-		Listen: s.cfg.Listen, Handler: mux, Security: s.cfg.security(), Log: s.log,
+		Listen: s.cfg.Listen, Handler: control.Guard(mux), Security: s.cfg.security(), Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -212,7 +215,7 @@ func (s *Seeder) Run(ctx context.Context) error {
 	closeBooks()
 	s.http.CloseIdleConnections()
 	err = errors.Join(err, <-closed, s.dir.Close())
-	s.log.Info("seeder stopped", zap.Error(err))
+	s.log.Info("seeder stopped")
 	return err
 }
 

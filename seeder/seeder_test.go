@@ -3,6 +3,7 @@ package seeder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -271,6 +272,31 @@ func TestConfigNamesTheBadKey(t *testing.T) {
 		cfg := testConfig(t.TempDir())
 		spoil(&cfg)
 		if _, err := New(cfg, Options{}); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: error %v", key, err)
+		}
+		if err := cfg.Validate(); err != nil && !errors.Is(err, release.ErrInvalid) && !errors.Is(err, transport.ErrInsecure) {
+			t.Errorf("%s: error %v is not called the config's", key, err)
+		}
+	}
+}
+
+// TestAdvertiseIsReachable holds that a seeder of a fleet does not tell hosts to
+// look for it on themselves.
+func TestAdvertiseIsReachable(t *testing.T) {
+	for key, open := range map[string]func(*Config){
+		"listen":        func(c *Config) { c.Listen = "10.0.0.5:7400" },
+		"swarm_listen":  func(c *Config) { c.SwarmListen = "0.0.0.0:7401" },
+		"gossip_listen": func(c *Config) { c.GossipListen = "[::]:7402" },
+	} {
+		cfg := testConfig(t.TempDir())
+		cfg.Insecure = true
+		open(&cfg)
+		err := cfg.Validate()
+		if !errors.Is(err, release.ErrInvalid) || !strings.HasPrefix(err.Error(), "advertise: ") || !strings.Contains(err.Error(), " "+key+" ") {
+			t.Errorf("%s: error %v", key, err)
+		}
+		cfg.Advertise = "10.0.0.5"
+		if err := cfg.Validate(); err != nil {
 			t.Errorf("%s: error %v", key, err)
 		}
 	}

@@ -83,8 +83,12 @@ func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 		Hosts:           make([]control.HostStatus, 0, len(d.rows)),
 		SeederBytesSent: d.Sent, Revision: d.watch.revision,
 	}
+	var received int64
 	for _, r := range d.sortedRows() {
 		s.Hosts = append(s.Hosts, r.shown())
+		received += r.Bytes.Seeder
 	}
+	// A seeder that was killed has lost count of its last seconds. Its hosts have not.
+	s.SeederBytesSent = max(s.SeederBytesSent, received)
 	return s, nil
 }

@@ -33,14 +33,15 @@ const (
 // constant memory.
 type uploads struct {
 	ledger *ledger
+	offers *offers
 	dir    *store.Dir
 	log    *zap.Logger
 	slots  chan struct{}
 	margin int64 // bytes
 }
 
-func newUploads(l *ledger, dir *store.Dir, log *zap.Logger) *uploads {
-	return &uploads{ledger: l, dir: dir, log: log, slots: make(chan struct{}, maxUploads), margin: diskMargin}
+func newUploads(l *ledger, o *offers, dir *store.Dir, log *zap.Logger) *uploads {
+	return &uploads{ledger: l, offers: o, dir: dir, log: log, slots: make(chan struct{}, maxUploads), margin: diskMargin}
 }
 
 // take stores an artifact of which length bytes are announced (-1: unknown)
@@ -89,10 +90,11 @@ func (u *uploads) receive(blob io.Writer, artifact io.Reader) (build.Result, err
 // keep makes a received artifact durable, with all that belongs to it.
 func (u *uploads) keep(ctx context.Context, blob *store.Upload, found build.Result) error {
 	d := found.SHA256
-	if err := tell(ctx, u.ledger, func(b *books, now time.Time) error { return b.catalog.expect(d, now) }); err != nil {
+	replaces, err := ask(ctx, u.ledger, func(b *books, now time.Time) (bool, error) { return b.catalog.expect(d, now) })
+	if err != nil {
 		return errors.Join(err, blob.Abort())
 	}
-	err := blob.Commit(d)
+	err = blob.Commit(d)
 	if err == nil {
 		err = u.dir.PutDoc(kindTorrent, d.String(), found.Torrent)
 	}
@@ -102,6 +104,9 @@ func (u *uploads) keep(ctx context.Context, blob *store.Upload, found build.Resu
 	if err == nil {
 		u.log.Info("artifact stored", zap.Stringer("sha256", d), zap.Int64("bytes", found.Size),
 			zap.Stringer("infohash", found.InfoHash))
+		if replaces {
+			u.offers.replaced(found.InfoHash)
+		}
 		return nil
 	}
 	// The caller may be gone; what it left behind has to go all the same.
@@ -127,7 +132,7 @@ func (u *uploads) checkRoom(more int64) error {
 		Code: control.CodeFull,
 		Message: fmt.Sprintf("the seeder's disk is full: %s free, %s kept in reserve, %s needed",
 			release.Size(free), release.Size(u.margin), release.Size(more)),
-		Hint: "make room on the seeder's store",
+		Hint: fullHint,
 	}
 }
 

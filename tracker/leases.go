@@ -53,18 +53,7 @@ func (l *leases) renew(torrents []release.Digest) error {
 }
 
 // run ends leases until ctx ends. It returns nil.
-func (l *leases) run(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			l.expire(now)
-		}
-	}
-}
+func (l *leases) run(ctx context.Context) error { return every(ctx, sweepEvery, l.expire) }
 
 func (l *leases) expire(now time.Time) {
 	l.mu.Lock()

@@ -29,6 +29,10 @@ type registration struct {
 }
 
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	if err := control.CheckJSON(r); err != nil {
+		s.fail(w, err)
+		return
+	}
 	var reg registration
 	body := http.MaxBytesReader(w, r.Body, maxRegistrationLen)
 	if err := json.NewDecoder(body).Decode(&reg); err != nil {
@@ -49,11 +53,8 @@ func decodeError(err error) *control.Error {
 	return &control.Error{Code: control.CodeUsage, Message: "registration: " + err.Error()}
 }
 
+// fail answers a refused call. Anybody can make one, so that it is no news.
 func (s *Server) fail(w http.ResponseWriter, answer *control.Error) {
-	s.log.Warn("registration was refused", zap.Error(answer))
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(answer.Status())
-	if err := json.NewEncoder(w).Encode(map[string]*control.Error{"error": answer}); err != nil {
-		s.log.Debug("tracker answer was not sent", zap.Error(err))
-	}
+	s.log.Debug("registration was refused", zap.Error(answer))
+	control.WriteError(w, answer)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -87,18 +86,9 @@ func (r *Registrar) put(ctx context.Context, u string, torrents []release.Digest
 	if res.StatusCode/100 == 2 {
 		return nil
 	}
-	return fmt.Errorf("register torrents at %s: %s", u, refusalOf(res))
-}
-
-// refusalOf is a tracker's own words on a refused call, or its status if it
-// does not answer as crow's trackers do.
-func refusalOf(res *http.Response) string {
-	var answer struct {
-		Error *control.Error `json:"error"`
+	refusal := res.Status // of what does not answer as crow's trackers do
+	if e := control.ReadError(res); e != nil {
+		refusal = e.Message
 	}
-	err := json.NewDecoder(io.LimitReader(res.Body, control.MaxBodyLen)).Decode(&answer)
-	if err != nil || answer.Error == nil {
-		return res.Status
-	}
-	return answer.Error.Message
+	return fmt.Errorf("register torrents at %s: %s", u, refusal)
 }

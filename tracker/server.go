@@ -2,7 +2,6 @@ package tracker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"crow/internal/control"
 	"crow/internal/httpserve"
 	"crow/internal/release"
 	"crow/internal/transport"
@@ -42,8 +42,8 @@ func (c ServerConfig) Validate() error {
 	if err := release.ValidateHost(c.Name); err != nil {
 		return fmt.Errorf("name: %w", err)
 	}
-	if !c.TLS.Off {
-		return errors.New("tls: missing: this version knows only tls: off")
+	if err := c.TLS.Validate(); err != nil {
+		return err
 	}
 	if err := c.security().Check(c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -86,7 +86,7 @@ func NewServer(cfg ServerConfig, log *zap.Logger) (*Server, error) {
 	mux.Handle(PathAnnounce, t.Handler())
 	mux.Handle(PathScrape, t.Handler())
 	mux.HandleFunc("PUT "+PathTorrents, s.register)
-	s.http, err = httpserve.New(httpserve.Config{Listen: cfg.Listen, Handler: mux, Security: cfg.security(), Log: log})
+	s.http, err = httpserve.New(httpserve.Config{Listen: cfg.Listen, Handler: control.Guard(mux), Security: cfg.security(), Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func startServer(t *testing.T) (string, *observer.ObservedLogs) {
 	t.Helper()
 	cfg := DefaultServerConfig()
 	cfg.Listen, cfg.TLS.Off = "127.0.0.1:0", true
-	core, logs := observer.New(zap.InfoLevel)
+	core, logs := observer.New(zap.DebugLevel)
 	s, err := NewServer(cfg, zap.New(core))
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +101,8 @@ func TestRegistrationIsChecked(t *testing.T) {
 		{"short", "PUT", PathTorrents, `{"infohashes":["abc"]}`, 400},
 		{"no json", "PUT", PathTorrents, `hello`, 400},
 		{"too long", "PUT", PathTorrents, `{"infohashes":["` + strings.Repeat("a", maxRegistrationLen) + `"]}`, 413},
+		{"no content type", "PUT", PathTorrents, `{"infohashes":[]}`, 400},
+		{"of another site", "PUT", PathTorrents, `{"infohashes":[]}`, 403},
 		{"other method", "POST", PathTorrents, `{}`, 405},
 		{"other path", "GET", "/v1/other", "", 404},
 		{"health", "GET", "/healthz", "", 200},
@@ -109,6 +111,12 @@ func TestRegistrationIsChecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if test.name != "no content type" {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		if test.name == "of another site" {
+			req.Header.Set("Origin", "http://evil.example")
+		}
 		res, err := c.Do(req)
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
@@ -116,7 +124,7 @@ func TestRegistrationIsChecked(t *testing.T) {
 		res.Body.Close()
 		check(t, test.name, res.StatusCode, test.status)
 	}
-	check(t, "refusals in the log", logs.FilterMessage("registration was refused").Len(), 3)
+	check(t, "refusals in the log", logs.FilterMessage("registration was refused").FilterLevelExact(zap.DebugLevel).Len(), 4)
 }
 
 func TestRegistrarTellsRefusals(t *testing.T) {
@@ -208,7 +216,8 @@ func TestServerConfig(t *testing.T) {
 	} {
 		bad := want
 		change(&bad)
-		if _, err := NewServer(bad, nil); err == nil || !strings.HasPrefix(err.Error(), field) {
+		if _, err := NewServer(bad, nil); err == nil || !strings.HasPrefix(err.Error(), field) ||
+			!errors.Is(err, release.ErrInvalid) && !errors.Is(err, transport.ErrInsecure) {
 			t.Errorf("want an error of %s, got %v", field, err)
 		}
 	}

@@ -73,11 +73,11 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	switch {
 	case c.MaxNeighbours < 1 || c.MaxNeighbours > mostNeighbours:
-		return fmt.Errorf("max_neighbours: %d, want 1 to %d", c.MaxNeighbours, mostNeighbours)
+		return fmt.Errorf("max_neighbours: %w value %d: want 1 to %d", release.ErrInvalid, c.MaxNeighbours, mostNeighbours)
 	case c.MinInterval < time.Second:
-		return fmt.Errorf("min_interval: %s, want 1s or more", c.MinInterval)
+		return fmt.Errorf("min_interval: %w value %s: want 1s or more", release.ErrInvalid, c.MinInterval)
 	case c.MaxInterval < c.MinInterval:
-		return fmt.Errorf("max_interval: %s, want min_interval (%s) or more", c.MaxInterval, c.MinInterval)
+		return fmt.Errorf("max_interval: %w value %s: want min_interval (%s) or more", release.ErrInvalid, c.MaxInterval, c.MinInterval)
 	}
 	return nil
 }
@@ -112,15 +112,18 @@ func New(cfg Config) (*Tracker, error) {
 }
 
 // Run forgets hosts that fell silent until ctx ends. It returns nil.
-func (t *Tracker) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
+func (t *Tracker) Run(ctx context.Context) error { return every(ctx, sweepEvery, t.sweep) }
+
+// every calls f once in each period until ctx ends. It returns nil.
+func every(ctx context.Context, period time.Duration, f func(now time.Time)) error {
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			t.sweep(now)
+			f(now)
 		}
 	}
 }

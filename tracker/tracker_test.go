@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -267,7 +268,7 @@ func TestConfigValidate(t *testing.T) {
 	} {
 		cfg := DefaultConfig()
 		test.change(&cfg)
-		if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), test.field) {
+		if _, err := New(cfg); !errors.Is(err, release.ErrInvalid) || !strings.HasPrefix(err.Error(), test.field) {
 			t.Errorf("want an error of %s, got %v", test.field, err)
 		}
 	}

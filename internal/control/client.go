@@ -24,6 +24,11 @@ var ErrUnreachable = errors.New("seeder unreachable")
 // wait for.
 const callTimeout = 20 * time.Second
 
+// createTimeout bounds a call that makes a release or a deploy. The seeder may
+// have to hash the artifact again first, at some hundred MiB a second; what takes
+// longer it does all the same, and the next call finds it done.
+const createTimeout = 2 * time.Minute
+
 // maxAnswerLen bounds an answer, in bytes: a status of 10,000 hosts with the
 // longest tail of a hook's output for each.
 const maxAnswerLen = 128 << 20
@@ -71,7 +76,7 @@ func (c *Client) Upload(ctx context.Context, artifact io.Reader) (Blob, error) {
 // CreateRelease makes a release of an uploaded artifact.
 func (c *Client) CreateRelease(ctx context.Context, req CreateRelease) (Release, error) {
 	var r Release
-	return r, c.call(ctx, http.MethodPost, PathReleases, req, &r)
+	return r, c.create(ctx, PathReleases, req, &r)
 }
 
 // Releases lists the catalog, newest first; of one app, or with an empty name
@@ -84,7 +89,7 @@ func (c *Client) Releases(ctx context.Context, app string) ([]Release, error) {
 // CreateDeploy orders a release to the hosts that the selector matches.
 func (c *Client) CreateDeploy(ctx context.Context, req CreateDeploy) (DeployStatus, error) {
 	var s DeployStatus
-	return s, c.call(ctx, http.MethodPost, PathDeploys, req, &s)
+	return s, c.create(ctx, PathDeploys, req, &s)
 }
 
 // Status returns a deploy by its id, or an app's newest. With wait it returns
@@ -165,6 +170,17 @@ func (c *Client) poll(ctx context.Context, path string, wait time.Duration, answ
 func (c *Client) call(ctx context.Context, method, path string, req, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	return c.exchange(ctx, method, path, req, answer)
+}
+
+func (c *Client) create(ctx context.Context, path string, req, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	return c.exchange(ctx, http.MethodPost, path, req, answer)
+}
+
+// exchange sends a document, if there is one, and reads the one that answers.
+func (c *Client) exchange(ctx context.Context, method, path string, req, answer any) error {
 	var body io.Reader
 	if req != nil {
 		b, err := json.Marshal(req)
@@ -187,7 +203,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 		return nil, fmt.Errorf("call seeder: %w", err)
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", contentType)
 	}
 	return c.do(req)
 }
@@ -203,7 +219,10 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 		return res, nil
 	}
 	defer res.Body.Close()
-	return nil, decodeError(res)
+	if e := ReadError(res); e != nil {
+		return nil, e
+	}
+	return nil, fmt.Errorf("%w: %s answered %s, not as a seeder does", ErrUnreachable, req.URL.Host, res.Status)
 }
 
 func decode(res *http.Response, answer any) error {
@@ -211,16 +230,6 @@ func decode(res *http.Response, answer any) error {
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswerLen)).Decode(answer); err != nil {
 		return fmt.Errorf("%w: read answer of %s: %w", ErrUnreachable, res.Request.URL.Path, err)
 	}
+	drain(res)
 	return nil
-}
-
-func decodeError(res *http.Response) error {
-	var answer struct {
-		Error *Error `json:"error"`
-	}
-	err := json.NewDecoder(io.LimitReader(res.Body, MaxBodyLen)).Decode(&answer)
-	if err != nil || answer.Error == nil || answer.Error.Code == "" {
-		return fmt.Errorf("%w: %s answered %s, not as a seeder does", ErrUnreachable, res.Request.URL.Host, res.Status)
-	}
-	return answer.Error
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -151,5 +152,81 @@ func TestNamesAreEscaped(t *testing.T) {
 	}
 	if query != "target=a%3Db%2Cc%21%3Dd&target=name%3Dx%26y" {
 		t.Errorf("targets are asked for as %s", query)
+	}
+}
+
+// recorder is a transport that notes each call's deadline and answers nothing.
+type recorder struct{ left time.Duration }
+
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	deadline, _ := req.Context().Deadline()
+	r.left = time.Until(deadline)
+	return nil, io.ErrUnexpectedEOF
+}
+
+// TestCreationsMayTakeLong holds that calls for which the seeder may have to hash
+// an artifact have the time for it, and others do not.
+func TestCreationsMayTakeLong(t *testing.T) {
+	var r recorder
+	c, err := NewClient("http://10.0.0.5:7400", &http.Client{Transport: &r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"release": func() error { _, err := c.CreateRelease(t.Context(), CreateRelease{}); return err },
+		"deploy":  func() error { _, err := c.CreateDeploy(t.Context(), CreateDeploy{}); return err },
+	} {
+		if err := call(); !errors.Is(err, ErrUnreachable) || r.left <= callTimeout || r.left > createTimeout {
+			t.Errorf("%s: %s left, error %v", name, r.left, err)
+		}
+	}
+	if _, err := c.Hosts(t.Context(), nil); !errors.Is(err, ErrUnreachable) || r.left > callTimeout {
+		t.Errorf("hosts: %s left, error %v", r.left, err)
+	}
+}
+
+// TestConnectionsAreUsedAgain has a seeder answer in chunks, of which the last
+// ones come after all that a decoder needs.
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	callers := map[string]bool{}
+	c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		callers[r.RemoteAddr] = true
+		answer := "[]"
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusNotFound)
+			answer = `{"error":{"code":"not_found","message":"why"}}`
+		}
+		_, _ = io.WriteString(w, answer)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.WriteString(w, strings.Repeat("\n", maxRest/2))
+	})
+	for range 5 {
+		if _, err := c.Hosts(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.CreateRelease(t.Context(), CreateRelease{}); err == nil {
+			t.Error("an error is no answer")
+		}
+	}
+	if len(callers) != 1 {
+		t.Errorf("10 calls took %d connections", len(callers))
+	}
+}
+
+func TestErrorGoesAndComes(t *testing.T) {
+	want := Error{Code: CodeFull, Message: "why", Hint: "what now"}
+	w := httptest.NewRecorder()
+	WriteError(w, &want)
+	res := w.Result()
+	if res.StatusCode != http.StatusInsufficientStorage || res.Header.Get("Content-Length") == "" {
+		t.Errorf("status %d, headers %v", res.StatusCode, res.Header)
+	}
+	if got := ReadError(res); got == nil || *got != want {
+		t.Errorf("got %+v", got)
+	}
+	for _, body := range []string{"", "{}", "[]", `{"error":{}}`, `{"error":{"message":"why"}}`} {
+		if got := ReadError(&http.Response{Body: io.NopCloser(bytes.NewReader([]byte(body)))}); got != nil {
+			t.Errorf("%q: got %+v", body, got)
+		}
 	}
 }

@@ -2,7 +2,8 @@
 // each other: the control API's paths, requests, answers and errors, and the
 // client that speaks them.
 //
-// It owns the words and the client. The seeder owns the server.
+// It owns the words, the client, and what all servers of it check alike. The
+// seeder owns the server.
 package control
 
 import (
@@ -36,6 +37,11 @@ const (
 	MaxApps       = 256              // apps of one host
 )
 
+// MaxJobs bounds the jobs in one report. A host has up to three of an app: the
+// one that its order stands for, one that still runs for an older order, and the
+// last result before them.
+const MaxJobs = 3 * MaxApps
+
 // Blob is what the seeder found an uploaded artifact to be.
 type Blob struct {
 	SHA256      release.Digest `json:"sha256"`
@@ -60,7 +66,7 @@ type Release struct {
 }
 
 // CreateDeploy asks for a deploy. Without targets it takes those of the app's
-// last deploy.
+// last deploy, but not its excludes: only those given here hold.
 type CreateDeploy struct {
 	release.Ref
 	release.Selector

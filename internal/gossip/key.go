@@ -22,7 +22,7 @@ func ReadKey(path string) ([]byte, error) {
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("gossip_key_file: %w", err)
+		return nil, fmt.Errorf("gossip_key_file: %w: %w", release.ErrInvalid, err)
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || !slices.Contains(keyLens, len(key)) {
