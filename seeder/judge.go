@@ -14,8 +14,8 @@ func (b *books) judge(d *deploy, now time.Time) {
 	d.judged = now
 	o := decide(b.terms(d), b.stands(d, now), now)
 	for i, name := range d.Hosts {
-		if r := d.rows[name]; r.Verdict != o.verdicts[i] {
-			r.Verdict = o.verdicts[i]
+		if r := d.rows[name]; r.Verdict != o.verdicts[i] || r.Quiet != o.quiet[i] {
+			r.Verdict, r.Quiet = o.verdicts[i], o.quiet[i]
 			b.deploys.note(d, now)
 		}
 	}

@@ -20,12 +20,17 @@ type row struct {
 	// did not say so; empty: it does not. A host that comes back while the
 	// deploy runs has its verdict lifted.
 	Verdict string `json:"verdict,omitempty"`
+	// Quiet says that the host has not been heard for a while, before that
+	// counts; empty: it has. It is judged anew after a restart.
+	Quiet string `json:"-"`
 }
 
 // shown is the row as status documents have it.
 func (r row) shown() control.HostStatus {
 	s := r.HostStatus
 	switch {
+	case r.Verdict == "" && s.Reason == "" && !s.Phase.Ended():
+		s.Reason = r.Quiet
 	case r.Verdict == "":
 	case !s.Phase.Ended():
 		s.Phase, s.Reason = release.Failed, r.Verdict
@@ -76,6 +81,7 @@ type outcome struct {
 	phase    release.DeployPhase
 	reason   string
 	verdicts []string // for each stand
+	quiet    []string // for each stand
 	// activate is how many of the stands, from the first on, may go live; the
 	// others only fetch. So far it is always all of them.
 	activate int
@@ -84,11 +90,11 @@ type outcome struct {
 // decide judges every host and then the deploy: it has succeeded once all
 // hosts are active, and failed once all have ended and one of them is not.
 func decide(t terms, stands []stand, now time.Time) outcome {
-	o := outcome{verdicts: make([]string, len(stands)), activate: len(stands)}
+	o := outcome{verdicts: make([]string, len(stands)), quiet: make([]string, len(stands)), activate: len(stands)}
 	active, failed, first := 0, 0, ""
 	for i, s := range stands {
 		s.Verdict = verdict(t, s, now)
-		o.verdicts[i] = s.Verdict
+		o.verdicts[i], o.quiet[i] = s.Verdict, quiet(t, s, now)
 		switch shown := s.shown(); shown.Phase {
 		case release.Active:
 			active++
@@ -133,6 +139,18 @@ func verdict(t terms, s stand, now time.Time) string {
 		return fmt.Sprintf("not finished within %s: it is %s", t.limit, s.Phase)
 	}
 	return ""
+}
+
+// quiet says that a host has not been heard for half the grace, or nothing. Hosts
+// that are there are heard more often than that, by their polls.
+func quiet(t terms, s stand, now time.Time) string {
+	if s.Phase.Ended() || now.Sub(later(s.heard, t.since)) < t.grace/2 {
+		return ""
+	}
+	if s.heard.IsZero() {
+		return "not reachable: not heard since the seeder started"
+	}
+	return "not reachable: last heard at " + s.heard.UTC().Format(time.RFC3339)
 }
 
 // goalOf is how far the i-th host of a deploy may take it.

@@ -74,6 +74,25 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestQuietHostsAreNamedBeforeTheyFail(t *testing.T) {
+	s := standing("a", release.Fetching, "", 0)
+	for after, want := range map[time.Duration]string{
+		29 * time.Second: "", 30 * time.Second: "not reachable: last heard at 2026-11-01T12:00:00Z",
+		59 * time.Second: "not reachable: last heard at 2026-11-01T12:00:00Z",
+	} {
+		o := decide(testTerms(), []stand{s}, t0.Add(after))
+		r := s.row
+		r.Quiet = o.quiet[0]
+		if got := r.shown(); got.Reason != want || got.Phase != release.Fetching {
+			t.Errorf("after %s: %s %q, want %q", after, got.Phase, got.Reason, want)
+		}
+	}
+	s.Phase = release.Active
+	if o := decide(testTerms(), []stand{s}, t0.Add(time.Hour)); o.quiet[0] != "" {
+		t.Errorf("an active host: %q", o.quiet[0])
+	}
+}
+
 func TestVerdictIsLiftedButNotReworded(t *testing.T) {
 	s := standing("a", release.Fetching, "", 0)
 	s.Verdict = verdict(testTerms(), s, t0.Add(time.Minute))

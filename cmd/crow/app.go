@@ -11,15 +11,23 @@ import (
 // app is one run of the command line.
 type app struct {
 	std     streams
-	reached bool // a command's action has begun: what fails now is no usage error
+	results *resultWriter // std.out
+	reached bool          // a command's action has begun: what fails now is no usage error
 }
 
-func newApp(std streams) *app { return &app{std: std} }
+func newApp(std streams) *app {
+	results := &resultWriter{w: std.out}
+	std.out = results
+	return &app{std: std, results: results}
+}
 
 // run parses args and runs the command that they name. Whatever fails before
 // the command itself begins is the command line's fault.
 func (a *app) run(ctx context.Context, args []string) error {
 	err := a.root().Run(ctx, args)
+	if a.results.lost(err) {
+		return fmt.Errorf("write result: %w", a.results.err)
+	}
 	if err != nil && !a.reached {
 		return asUsage(err)
 	}
@@ -77,7 +85,8 @@ func globalFlags() []cli.Flag {
 func (a *app) rootAction(_ context.Context, cmd *cli.Command) error {
 	switch {
 	case cmd.Bool("version"):
-		return a.printVersion()
+		a.printVersion()
+		return nil
 	case cmd.Args().Present():
 		name := cmd.Args().First()
 		return &fault{kind: usage, text: fmt.Sprintf("unknown command %q", name), hint: orHelp(meant(name, commandNames(cmd)), cmd)}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"crow/internal/release"
 )
 
 // barWidth is the bars' width, in columns; what stands beside them is about as
@@ -17,8 +20,10 @@ const barWidth = 24
 type bars struct {
 	progress *mpb.Progress
 	sending  *mpb.Bar
+	began    time.Time    // sending
+	sent     atomic.Value // string beside its bar; read by the renderer
 	rollout  *mpb.Bar
-	text     atomic.Value // string beside the fleet's bar; read by the renderer
+	text     atomic.Value // likewise
 }
 
 func newBars(std streams) *bars {
@@ -27,11 +32,32 @@ func newBars(std streams) *bars {
 
 func (b *bars) upload(verb string, done, total int64) {
 	if b.sending == nil {
-		b.sending = b.progress.AddBar(total, mpb.BarWidth(barWidth),
-			mpb.PrependDecorators(decor.Name(verb)),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .1f of % .1f"), decor.Name(" "), decor.AverageSpeed(decor.SizeB1000(0), "% .1f")))
+		b.began = time.Now()
+	}
+	b.sent.Store(sentText(done, total, time.Since(b.began)))
+	if b.sending == nil {
+		b.sending = b.addBar(total, verb, &b.sent)
 	}
 	b.sending.SetCurrent(done)
+}
+
+// sentText is what stands beside the bar of an upload.
+func sentText(done, total int64, took time.Duration) string {
+	text := fmt.Sprintf("%s of %s", release.Size(done), release.Size(total))
+	if took > 0 {
+		text += ", " + release.Rate(float64(done)/took.Seconds()).String()
+	}
+	return text
+}
+
+// addBar adds a bar with a name before and a text, a string, behind it.
+func (b *bars) addBar(total int64, name string, text *atomic.Value) *mpb.Bar {
+	return b.progress.AddBar(total, mpb.BarWidth(barWidth),
+		mpb.PrependDecorators(decor.Name(name)),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
+			text, _ := text.Load().(string)
+			return text
+		})))
 }
 
 func (b *bars) fleet(f fleet, rate float64, running time.Duration) {
@@ -42,12 +68,7 @@ func (b *bars) fleet(f fleet, rate float64, running time.Duration) {
 	b.text.Store(text + ", " + seconds(running))
 	if b.rollout == nil {
 		b.endUpload()
-		b.rollout = b.progress.AddBar(barTotal, mpb.BarWidth(barWidth),
-			mpb.PrependDecorators(decor.Name(f.ref.String())),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-				text, _ := b.text.Load().(string)
-				return text
-			})))
+		b.rollout = b.addBar(barTotal, f.ref.String(), &b.text)
 	}
 	b.rollout.SetCurrent(min(f.done(), barTotal-1)) // full only when it is over
 	if f.active() == f.hosts {

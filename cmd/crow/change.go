@@ -40,13 +40,13 @@ func changesOf(prev, next control.DeployStatus, now time.Time) []change {
 }
 
 // failure is the one line on a host that failed: name, step, reason and the
-// last line of its hook.
+// last line of its hook, within maxErrorLine.
 func failure(h control.HostStatus) string {
 	line := fmt.Sprintf("%s failed%s: %s", h.Name, atStep(h), reasonOf(h))
 	if tail := tailOf(h, 1); len(tail) > 0 {
 		line += " | " + tail[0]
 	}
-	return oneLine(line)
+	return clip(oneLine(line), maxErrorLine)
 }
 
 func reasonOf(h control.HostStatus) string {
@@ -91,7 +91,7 @@ func tailOf(h control.HostStatus, n int) []string {
 	var lines []string
 	for line := range strings.Lines(h.Hook.Tail) {
 		if line = oneLine(line); line != "" {
-			lines = append(lines, line)
+			lines = append(lines, clip(line, maxHookLine))
 		}
 	}
 	return lines[max(0, len(lines)-n):]

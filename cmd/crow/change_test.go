@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -61,6 +64,35 @@ func TestFailureLine(t *testing.T) {
 		if got := failure(c.host); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)
 		}
+	}
+}
+
+// TestHugeHookLine holds that what a hook prints does not flood the text that
+// crow shows.
+func TestHugeHookLine(t *testing.T) {
+	h := failedHook("web-1")
+	h.Reason = strings.Repeat("r", control.MaxReasonLen)
+	h.Hook.Tail = strings.Repeat("x", control.MaxTailLen)
+	if tail := tailOf(h, 1); utf8.RuneCountInString(tail[0]) != maxHookLine || !strings.HasSuffix(tail[0], "x…") {
+		t.Errorf("tail %q", tail)
+	}
+	if line := failure(h); utf8.RuneCountInString(line) != maxErrorLine {
+		t.Errorf("line of %d: %s", len(line), line)
+	}
+	st := ended(statusWith(h, h), release.DeployFailed)
+	if text := resultOf(st).Error(); len(text) > maxErrorLine || !strings.HasSuffix(text, "…, and 1 more") {
+		t.Errorf("error of %d: %s", len(text), text)
+	}
+	st.Reason = h.Reason
+	var b bytes.Buffer
+	writeSummary(&b, st, st.Started)
+	for line := range strings.Lines(b.String()) {
+		if utf8.RuneCountInString(line) > maxErrorLine+30 { // the name and the step stand before the reason
+			t.Errorf("line of %d: %s", len(line), line)
+		}
+	}
+	if note := noteOn(h, mib); utf8.RuneCountInString(note) != maxNote {
+		t.Errorf("note of %d: %s", len(note), note)
 	}
 }
 

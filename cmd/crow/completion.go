@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed" // for bashScript
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +12,13 @@ import (
 
 // shells are those that completion scripts are kept for.
 var shells = []string{"bash", "zsh", "fish"}
+
+// bashScript stands in for the library's, which evaluates the words that were
+// typed, and so runs the $(commands) in them; it also needs a package that many
+// servers lack. The library's scripts for zsh and fish do neither.
+//
+//go:embed completion/crow.bash
+var bashScript string
 
 const completionHelp = `Prints a script that makes a shell complete crow's commands and flags:
 
@@ -27,9 +36,17 @@ func (a *app) completion(cmd *cli.Command) {
 	cmd.Commands = slices.DeleteFunc(cmd.Commands, func(c *cli.Command) bool { return !slices.Contains(shells, c.Name) })
 	for _, shell := range cmd.Commands {
 		shell.OnUsageError = usageErrorOf
+		if shell.Name == "bash" {
+			shell.Action = a.printBash
+		}
 		shell.Action = a.guard(0, shell.Action)
 	}
 	cmd.Action = a.guard(1, func(context.Context, *cli.Command) error {
 		return usagef("completion: which shell? want one of %s", strings.Join(shells, ", "))
 	})
+}
+
+func (a *app) printBash(context.Context, *cli.Command) error {
+	fmt.Fprint(a.std.out, bashScript)
+	return nil
 }

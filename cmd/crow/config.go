@@ -85,8 +85,7 @@ func reason(err error) string {
 func explainYAML(err error, keys []string) (text, hint string) {
 	source, ok := errors.AsType[yaml.Error](err)
 	if !ok {
-		// The library's words for a list or map where a plain value belongs.
-		return strings.Replace(err.Error(), "does not implemented Unmarshaler", "want a plain value", 1), ""
+		return plainWords(err.Error()), ""
 	}
 	text = source.GetMessage()
 	token := source.GetToken()
@@ -97,7 +96,7 @@ func explainYAML(err error, keys []string) (text, hint string) {
 		text, hint = fmt.Sprintf("unknown key %q", token.Value), meant(token.Value, keys)
 	}
 	if t, wrong := errors.AsType[*yaml.TypeError](err); wrong {
-		text = fmt.Sprintf("%q is %s, want %s", token.Value, t.SrcType, t.DstType)
+		text = mismatch(token.Value, t.SrcType, t.DstType)
 	}
 	return fmt.Sprintf("line %d: %s", token.Position.Line, text), hint
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -63,6 +64,28 @@ func TestConfigDefaultsStay(t *testing.T) {
 		c, err := decodeConfig([]byte(doc), seeder.DefaultConfig())
 		if err != nil || c.Listen != seeder.DefaultConfig().Listen {
 			t.Errorf("%q: %+v, %v", doc, c, err)
+		}
+	}
+}
+
+func TestMismatch(t *testing.T) {
+	cases := []struct {
+		token    string
+		is, want any
+		text     string
+	}{
+		{"[", []any{}, "", "this is a list, want a text"},
+		{"{", map[string]any{}, []string{}, "this is keys with values, want a list of texts"},
+		{"soon", "", time.Duration(0), `"soon" is a text, want a duration such as 30s`},
+		{"3", uint64(0), release.Size(0), `"3" is a whole number, want a size such as 64MiB`},
+		{"yes", "", false, `"yes" is a text, want true or false`},
+		{"x", "", 0, `"x" is a text, want a whole number`},
+		{"x", "", new(release.Rate), `"x" is a text, want a rate such as 200MiB/s`},
+		{"x", "", release.Labels{}, `"x" is a text, want keys with values`},
+	}
+	for _, c := range cases {
+		if got := mismatch(c.token, reflect.TypeOf(c.is), reflect.TypeOf(c.want)); got != c.text {
+			t.Errorf("got %q, want %q", got, c.text)
 		}
 	}
 }

@@ -35,8 +35,10 @@ func (a *app) deploy() *cli.Command {
 			if err != nil {
 				return err
 			}
-			p := s.newPrinter()
-			return s.rollOut(ctx, c, p, o)
+			if err := requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
+				return err
+			}
+			return s.rollOut(ctx, c, s.newPrinter(), o)
 		}),
 	}
 }

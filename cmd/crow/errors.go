@@ -77,7 +77,7 @@ type diagnosis struct {
 }
 
 func (d diagnosis) print(std streams) {
-	fmt.Fprintln(std.err, std.paint(red, "crow:"), oneLine(d.text))
+	fmt.Fprintln(std.err, std.paint(red, "crow:"), clip(oneLine(d.text), maxErrorLine))
 	if d.hint != "" {
 		fmt.Fprintln(std.err, std.paint(bold, "hint:"), oneLine(d.hint))
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -111,6 +112,22 @@ func TestOneLine(t *testing.T) {
 	} {
 		if got := oneLine(in); got != want {
 			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestErrorLineIsBounded(t *testing.T) {
+	var b bytes.Buffer
+	diagnosis{strings.Repeat("x", 8<<10), "", 1}.print(streams{err: &b})
+	if want := "crow: " + strings.Repeat("x", maxErrorLine-1) + "…\n"; b.String() != want {
+		t.Errorf("got %q", b.String())
+	}
+}
+
+func TestClip(t *testing.T) {
+	for in, want := range map[string]string{"": "", "abc": "abc", "abcd": "abcd", "abcde": "abc…", "äöüßé": "äöü…", "äöüß": "äöüß"} {
+		if got := clip(in, 4); got != want {
+			t.Errorf("clip(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

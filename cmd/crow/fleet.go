@@ -23,7 +23,8 @@ type fleet struct {
 	size      int64       // of the artifact, in bytes
 	useful    int64       // bytes that the hosts have of hosts × size
 	bytes     release.Bytes
-	sent      int64 // by the seeder, in bytes
+	sent      int64    // by the seeder, in bytes
+	away      []string // hosts that are waited for and not reachable, by the seeder's word
 }
 
 // fleetOf sums a deploy's hosts up.
@@ -42,8 +43,24 @@ func fleetOf(st control.DeployStatus) fleet {
 			f.unchanged++
 		}
 		f.useful += usefulOf(h, f.size)
+		if !h.Phase.Ended() && isAway(h) {
+			f.away = append(f.away, oneLine(h.Name))
+		}
 	}
 	return f
+}
+
+// isAway reports whether the seeder says that it cannot reach the host.
+func isAway(h control.HostStatus) bool {
+	return strings.Contains(h.Reason, "unreachable") || strings.Contains(h.Reason, "not reachable")
+}
+
+// someOf joins the first most of words, and counts the rest.
+func someOf(words []string, most int) string {
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
 }
 
 // usefulOf is how many of the artifact's bytes the host has. A host past
@@ -106,11 +123,8 @@ func (f fleet) traffic(rate float64) string {
 	if f.bytes.Received() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s, %d%% from peers", megabytes(rate), f.fromPeers())
+	return fmt.Sprintf("%s, %d%% from peers", release.Rate(rate), f.fromPeers())
 }
-
-// megabytes is a rate in bytes a second as MB/s.
-func megabytes(rate float64) string { return fmt.Sprintf("%.1f MB/s", rate/1e6) }
 
 // meter turns a growing count into a rate over the last meterWindow: long
 // enough to be steady, short enough to follow.

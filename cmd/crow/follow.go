@@ -79,11 +79,46 @@ func (f follower) timeoutFault(st control.DeployStatus, silent bool) error {
 	if silent {
 		state = "the seeder does not answer; before: " + state
 	}
-	return &fault{
-		kind: timedOut, hint: "crow status " + st.Deploy,
-		text: fmt.Sprintf("timed out after %s waiting for deploy %s of %s@%s, which goes on: %s",
-			f.timeout, st.Deploy, st.App, st.Version, state),
+	text := fmt.Sprintf("timed out after %s waiting for deploy %s of %s@%s, which goes on: %s",
+		f.timeout, st.Deploy, st.App, st.Version, state)
+	if waited := stragglers(st); len(waited) > 0 {
+		text += "; waits for " + fitting(waited, stragglersShown, maxErrorLine-len(text))
 	}
+	return &fault{kind: timedOut, hint: "crow status " + st.Deploy, text: text}
+}
+
+// Limits of the hosts that a timeout names.
+const (
+	stragglersShown = 5
+	stragglerReason = 60 // characters
+)
+
+// stragglers are the hosts that a deploy waits for, each with its phase and the
+// reason that the seeder gives.
+func stragglers(st control.DeployStatus) []string {
+	var all []string
+	for _, h := range st.Hosts {
+		if h.Late || h.Phase.Ended() {
+			continue
+		}
+		state := h.Phase.String()
+		if h.Reason != "" {
+			state += ": " + clip(oneLine(h.Reason), stragglerReason)
+		}
+		all = append(all, fmt.Sprintf("%s (%s)", oneLine(h.Name), state))
+	}
+	return all
+}
+
+// fitting is someOf with at most most words, and fewer where they would be
+// longer than room, in bytes; one at least is told.
+func fitting(words []string, most, room int) string {
+	for n := most; n > 1; n-- {
+		if text := someOf(words, n); len("; waits for ")+len(text) <= room {
+			return text
+		}
+	}
+	return someOf(words, 1)
 }
 
 func detached(st control.DeployStatus) error {

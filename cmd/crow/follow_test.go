@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -121,6 +122,42 @@ func TestFollowTellsOfTheTimeout(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestTimeoutNamesStragglers holds that a timeout tells whom the deploy waits
+// for, as far as a line has room.
+func TestTimeoutNamesStragglers(t *testing.T) {
+	many := make([]control.HostStatus, 0, 40)
+	for i := range cap(many) {
+		many = append(many, hostIn(fmt.Sprintf("web-%d", i), release.Fetching, 0, 0))
+	}
+	long := slices.Clone(many)
+	for i := range long {
+		long[i].Reason = strings.Repeat("why ", 100)
+	}
+	late := hostIn("late", release.Fetching, 0, 0)
+	late.Late = true
+	away := control.HostStatus{Name: "web-2", Reason: "unreachable: last heard 40s ago"}
+	cases := []struct {
+		name  string
+		hosts []control.HostStatus
+		want  string
+	}{
+		{"some", []control.HostStatus{failedHook("f"), hostIn("a", release.Active, 0, 0), late, away, hostIn("web-3", release.Activating, 0, 0)},
+			"; waits for web-2 (pending: unreachable: last heard 40s ago), web-3 (activating)"},
+		{"many", many, "; waits for web-0 (fetching), web-1 (fetching), web-2 (fetching), web-3 (fetching), web-4 (fetching) and 35 more"},
+		{"long reasons", long, "… and 38 more"},
+		{"nobody", nil, "0/0 hosts"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err := follower{timeout: time.Minute}.timeoutFault(statusWith(c.hosts...), false)
+			text := strings.ReplaceAll(err.Error(), "…)", "…")
+			if !strings.HasSuffix(text, c.want) || utf8.RuneCountInString(err.Error()) > maxErrorLine {
+				t.Errorf("%d characters: %s", len(err.Error()), err)
+			}
+		})
+	}
 }
 
 // TestFollowRests holds that a deploy with news at every moment does not make

@@ -54,18 +54,23 @@ func run(ctx context.Context, args []string, std streams) int {
 // timeout(1), make and terminals deliver one to the process and to its group.
 const sameSignal = time.Second
 
-// untilSignal returns a context that the first SIGINT or SIGTERM ends; a later
-// one ends the process at once, for when a graceful stop hangs.
+// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends;
+// a later one ends the process at once, for when a graceful stop hangs. A
+// terminal that closes is no such wish: the shell and the kernel each send
+// SIGHUP when they get to it.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1) is to be heeded
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		<-signals
 		cancel()
 		for first := time.Now(); ; {
-			<-signals
-			if time.Since(first) > sameSignal {
+			again := <-signals
+			if again != syscall.SIGHUP && time.Since(first) > sameSignal {
 				os.Exit(exitInterrupted)
 			}
 		}

@@ -14,11 +14,15 @@ func meant(word string, words []string) string {
 	return ""
 }
 
+// maxEdits is how far a slip of the fingers goes: two edits, and a third of the
+// word.
+const maxEdits = 2
+
 // nearest returns the one of words that is fewest edits from word, if that is
 // few enough to be a slip of the fingers. Leading dashes do not count.
 func nearest(word string, words []string) string {
 	bare := func(s string) string { return strings.ToLower(strings.TrimLeft(s, "-")) }
-	best, bestEdits := "", len(bare(word))/4+2 // one edit, and one more for each four letters
+	best, bestEdits := "", min(maxEdits, len(bare(word))/3)+1
 	for _, w := range words {
 		if n := edits(bare(word), bare(w)); n < bestEdits {
 			best, bestEdits = w, n

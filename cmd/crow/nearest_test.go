@@ -3,7 +3,7 @@ package main
 import "testing"
 
 func TestNearest(t *testing.T) {
-	words := []string{"hook", "hook_timeout", "unpack", "keep", "swarm_listen", "--target", "--timeout"}
+	words := []string{"hook", "hook_timeout", "unpack", "keep", "swarm_listen", "--target", "--timeout", "name"}
 	cases := []struct{ word, want string }{
 		{"hok", "hook"},
 		{"hoook", "hook"},
@@ -13,6 +13,9 @@ func TestNearest(t *testing.T) {
 		{"--taget", "--target"},
 		{"--tmieout", "--timeout"},
 		{"zone", ""},
+		{"wave", ""}, // two edits from name are half the word
+		{"hk", ""},
+		{"swam_lisetn", ""},
 		{"--wave", ""},
 		{"", ""},
 		{"x", ""},

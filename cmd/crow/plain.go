@@ -16,6 +16,9 @@ const (
 	plainLate = 5 * time.Second
 )
 
+// plainAway is how many hosts that are not reachable a line names.
+const plainAway = 3
+
 // plain prints progress as lines.
 type plain struct {
 	w    io.Writer
@@ -47,7 +50,11 @@ func (p *plain) fleet(f fleet, rate float64, running time.Duration) {
 	if traffic := f.traffic(rate); traffic != "" {
 		line += ", " + traffic
 	}
-	fmt.Fprintf(p.w, "%s, %s\n", line, seconds(running))
+	line += ", " + seconds(running)
+	if len(f.away) > 0 {
+		line += "; not reachable: " + someOf(f.away, plainAway)
+	}
+	fmt.Fprintln(p.w, line)
 }
 
 // plainDue reports whether a line is due, the last one being since old.

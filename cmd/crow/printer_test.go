@@ -41,13 +41,57 @@ func TestPlainLines(t *testing.T) {
 	p.close()
 	const want = `uploading: 60 MiB of 100 MiB, 60%
 uploading: 100 MiB of 100 MiB, 100%
-web@1.42.0: 0/1 hosts, 1 fetching, 36%, 2.0 MB/s, 75% from peers, 7.0s
-web@1.42.0: 0/1 hosts, 1 fetching, 54%, 2.0 MB/s, 75% from peers, 12.0s
-web@1.42.0: 1/1 hosts, 100%, 2.0 MB/s, 75% from peers, 12.0s
+web@1.42.0: 0/1 hosts, 1 fetching, 36%, 1.9 MiB/s, 75% from peers, 7.0s
+web@1.42.0: 0/1 hosts, 1 fetching, 54%, 1.9 MiB/s, 75% from peers, 12.0s
+web@1.42.0: 1/1 hosts, 100%, 1.9 MiB/s, 75% from peers, 12.0s
 web-1 failed: on purpose
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestPlainNamesHostsAway(t *testing.T) {
+	away := func(name string) control.HostStatus {
+		return control.HostStatus{Name: name, Reason: "unreachable: last heard 40s ago"}
+	}
+	failed := away("f")
+	failed.Phase = release.Failed
+	cases := []struct {
+		hosts []control.HostStatus
+		want  string
+	}{
+		{[]control.HostStatus{away("a"), hostIn("b", release.Pending, 0, 0), failed}, ", 9.0s; not reachable: a\n"},
+		{[]control.HostStatus{{Name: "a", Reason: "not reachable since 12:00"}}, ", 9.0s; not reachable: a\n"},
+		{[]control.HostStatus{away("a"), away("b"), away("c"), away("d"), away("e")}, ", 9.0s; not reachable: a, b, c and 2 more\n"},
+		{[]control.HostStatus{failed, {Name: "a", Reason: "no space"}}, ", 9.0s\n"},
+	}
+	for _, c := range cases {
+		clock := &clock{time.Unix(1000, 0)}
+		var b bytes.Buffer
+		p := newPlain(&b, clock.now)
+		clock.advance(9 * time.Second)
+		p.fleet(fleetOf(statusWith(c.hosts...)), 0, 9*time.Second)
+		if !strings.HasSuffix(b.String(), c.want) {
+			t.Errorf("got %q, want it to end in %q", b.String(), c.want)
+		}
+	}
+}
+
+func TestSentText(t *testing.T) {
+	cases := []struct {
+		done, total int64
+		took        time.Duration
+		want        string
+	}{
+		{0, 219, 0, "0 B of 219 B"},
+		{219, 219, time.Second, "219 B of 219 B, 219 B/s"},
+		{60 * mib, 100 * mib, 2 * time.Second, "60 MiB of 100 MiB, 30 MiB/s"},
+	}
+	for _, c := range cases {
+		if got := sentText(c.done, c.total, c.took); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }
 
@@ -77,7 +121,7 @@ func TestBars(t *testing.T) {
 	p.note("web-2 failed: on purpose")
 	p.fleet(fleetOf(statusWith(hostIn("web-1", release.Active, 75*mib, 25*mib))), 2e6, 2*time.Second)
 	p.close()
-	for _, want := range []string{"uploading", "100.0 MiB of 100.0 MiB", "web-2 failed: on purpose\n", "web@1.42.0", "1/1 hosts, 2.0 MB"} {
+	for _, want := range []string{"uploading", "100 MiB of 100 MiB, ", "web-2 failed: on purpose\n", "web@1.42.0", "1/1 hosts, 1.9 MiB/s"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in %q", want, b.String())
 		}

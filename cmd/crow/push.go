@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -74,6 +75,27 @@ func (s *session) push(ctx context.Context, path string, o rollout) error {
 	if err := s.ensureRelease(ctx, c, p, artifact, o.ref); err != nil {
 		p.close()
 		return err
+	}
+	err = s.rollOut(ctx, c, p, o)
+	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.CodeDamaged {
+		return s.repair(ctx, c, path, o)
+	}
+	return err
+}
+
+// repair sends the build again when the seeder found its own copy damaged, and
+// deploys it then. It is the same build: ensureRelease has compared them.
+func (s *session) repair(ctx context.Context, c *control.Client, path string, o rollout) error {
+	s.note("the seeder's copy of %s is damaged: sending the build again", o.ref)
+	artifact, err := build.Open(path)
+	if err != nil {
+		return err
+	}
+	defer artifact.Close()
+	p := s.newPrinter()
+	if _, err := newUploader(c, p).upload(ctx, artifact); err != nil {
+		p.close()
+		return fmt.Errorf("upload %s: %w", o.ref, err)
 	}
 	return s.rollOut(ctx, c, p, o)
 }

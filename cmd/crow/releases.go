@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -30,6 +31,9 @@ func (a *app) releases() *cli.Command {
 			all, err := c.Releases(ctx, app)
 			if err != nil {
 				return err
+			}
+			if app != "" && len(all) == 0 {
+				return &fault{kind: usage, text: fmt.Sprintf("app %s has no release", app), hint: "crow releases"}
 			}
 			return writeList(s, all, releaseRows)
 		}),

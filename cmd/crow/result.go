@@ -61,7 +61,7 @@ func writeSummary(w io.Writer, st control.DeployStatus, now time.Time) {
 		fmt.Fprintln(w, moved)
 	}
 	if st.Reason != "" {
-		fmt.Fprintln(w, oneLine(st.Reason))
+		fmt.Fprintln(w, clip(oneLine(st.Reason), maxErrorLine))
 	}
 	writeFailures(w, st)
 }
@@ -117,7 +117,7 @@ func writeFailures(w io.Writer, st control.DeployStatus) {
 			fmt.Fprintf(w, "and %d hosts more: crow status %s\n", len(failed)-i, st.Deploy)
 			return
 		}
-		fmt.Fprintf(w, "  %s failed%s: %s\n", oneLine(h.Name), atStep(h), oneLine(reasonOf(h)))
+		fmt.Fprintf(w, "  %s failed%s: %s\n", oneLine(h.Name), atStep(h), clip(oneLine(reasonOf(h)), maxErrorLine))
 		for _, line := range tailOf(h, summaryTail) {
 			fmt.Fprintf(w, "    | %s\n", line)
 		}
@@ -149,7 +149,7 @@ func resultOf(st control.DeployStatus) error {
 		return nil
 	}
 	if failed := failedHosts(st); len(failed) > 0 {
-		f.text += fmt.Sprintf(": %d of %d hosts failed: %s", len(failed), fleetOf(st).hosts, failure(failed[0]))
+		f.text += fmt.Sprintf(": %d of %d hosts failed: %s", len(failed), fleetOf(st).hosts, clip(failure(failed[0]), maxHookLine)) // what follows is to fit, too
 		if len(failed) > 1 {
 			f.text += fmt.Sprintf(", and %d more", len(failed)-1)
 		}

@@ -106,6 +106,24 @@ web-10  -     fetching  20 MiB  5 MiB   -      -      -      -              25% 
 	}
 }
 
+func TestNoteOnLateHosts(t *testing.T) {
+	cases := []struct {
+		host control.HostStatus
+		want string
+	}{
+		{control.HostStatus{Late: true}, "not there when it began"},
+		{control.HostStatus{Late: true, Phase: release.Staged}, "joined late"},
+		{control.HostStatus{Late: true, Phase: release.Active, Unchanged: true}, "already active (joined late)"},
+		{control.HostStatus{Late: true, Reason: "left"}, "left (not there when it began)"},
+		{control.HostStatus{}, ""},
+	}
+	for _, c := range cases {
+		if got := noteOn(c.host, mib); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestFleetTable(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	hosts := []control.Host{

@@ -129,7 +129,7 @@ func hookOf(h control.HostStatus) string {
 
 // noteOn is what is worth knowing of a host beside its figures.
 func noteOn(h control.HostStatus, size int64) string {
-	note := oneLine(h.Reason)
+	note := clip(oneLine(h.Reason), maxNote)
 	switch {
 	case note != "":
 	case h.Unchanged:
@@ -137,8 +137,20 @@ func noteOn(h control.HostStatus, size int64) string {
 	case h.Phase == release.Fetching && size > 0:
 		note = fmt.Sprintf("%d%%", percent(usefulOf(h, size), size))
 	}
-	if h.Late {
-		note = orDash(note) + " (joined late)"
+	switch {
+	case !h.Late:
+		return note
+	case note == "":
+		return lateness(h)
 	}
-	return note
+	return note + " (" + lateness(h) + ")"
+}
+
+// lateness words that a late host is outside the deploy's count. One that has
+// left the fleet has such a row too, and has not joined yet.
+func lateness(h control.HostStatus) string {
+	if h.Phase == release.Pending {
+		return "not there when it began"
+	}
+	return "joined late"
 }

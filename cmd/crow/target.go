@@ -92,32 +92,76 @@ func readNames(path string) ([]release.Expr, error) {
 	return exprs, nil
 }
 
-// requireMatch fails if the selector matches no host, so that a slip of the
-// fingers costs no upload. Without targets those of the app's last deploy
-// count, with its excludes; the seeder decides again when the deploy is created.
+// requireMatch fails if the selector matches no host, or one of its targets
+// none, so that a slip of the fingers costs no upload. Without targets those of
+// the app's last deploy count, but not its excludes. The seeder decides again
+// when the deploy is created.
 func requireMatch(ctx context.Context, c *control.Client, app string, sel release.Selector) error {
-	if len(sel.Targets) == 0 {
-		last, err := c.Status(ctx, app, 0, 0)
-		if answer, ok := errors.AsType[*control.Error](err); ok && answer.Code == control.CodeNotFound {
-			return &fault{
-				kind: usage, cause: err, hint: "say which hosts: --target role=web",
-				text: fmt.Sprintf("--target is missing: %s has no earlier deploy to take it from", app),
-			}
-		}
-		if err != nil {
+	inherited := len(sel.Targets) == 0
+	if inherited {
+		var err error
+		if sel.Targets, err = lastTargets(ctx, c, app); err != nil {
 			return err
 		}
-		sel.Targets = last.Target.Targets
-		sel.Excludes = slices.Concat(last.Target.Excludes, sel.Excludes)
 	}
-	hosts, err := hostsOf(ctx, c, sel)
+	hosts, err := c.Hosts(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(hosts, func(h control.Host) bool { return h.State != control.HostLeft }) {
+	if !inherited {
+		if err := requireEach(hosts, sel.Targets); err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(hosts, func(h control.Host) bool {
+		return h.State != control.HostLeft && sel.Match(h.Name, h.Labels)
+	}) {
 		return noHostFault(sel)
 	}
 	return nil
+}
+
+// lastTargets are those of the app's last deploy.
+func lastTargets(ctx context.Context, c *control.Client, app string) ([]release.Expr, error) {
+	last, err := c.Status(ctx, app, 0, 0)
+	if answer, ok := errors.AsType[*control.Error](err); ok && answer.Code == control.CodeNotFound {
+		return nil, &fault{
+			kind: usage, cause: err, hint: "say which hosts: --target role=web",
+			text: fmt.Sprintf("--target is missing: %s has no earlier deploy to take it from", app),
+		}
+	}
+	return last.Target.Targets, err
+}
+
+// idleShown is how many targets that match nothing an error names.
+const idleShown = 5
+
+// requireEach fails if one of the targets matches no host that is known.
+func requireEach(hosts []control.Host, targets []release.Expr) error {
+	names := make(map[string]bool, len(hosts))
+	for _, h := range hosts {
+		names[h.Name] = true
+	}
+	var idle []string
+	for _, e := range targets {
+		// Files of thousands of names are not tried on thousands of hosts.
+		if name, ok := strings.CutPrefix(string(e), "name="); ok && release.ValidateHost(name) == nil {
+			if !names[name] {
+				idle = append(idle, string(e))
+			}
+			continue
+		}
+		if !slices.ContainsFunc(hosts, func(h control.Host) bool { return e.Match(h.Name, h.Labels) }) {
+			idle = append(idle, string(e))
+		}
+	}
+	switch len(idle) {
+	case 0:
+		return nil
+	case 1:
+		return &fault{kind: noHost, hint: "crow hosts", text: fmt.Sprintf("target %s matches no host", idle[0])}
+	}
+	return &fault{kind: noHost, hint: "crow hosts", text: fmt.Sprintf("targets %s match no host", someOf(idle, idleShown))}
 }
 
 func noHostFault(sel release.Selector) error {

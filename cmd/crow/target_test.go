@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"crow/internal/control"
 	"crow/internal/release"
 )
 
@@ -29,6 +33,56 @@ func TestTargetFileIsBounded(t *testing.T) {
 	}
 	if _, err := exprsOf("--target", []string{"@" + path}); codeFor(err) != exitUsage || !strings.Contains(err.Error(), "over 4194304 bytes") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRequireMatch asks a seeder that knows three hosts, one of which has left,
+// and one deploy with an exclude.
+func TestRequireMatch(t *testing.T) {
+	hosts := []control.Host{
+		{Name: "h1", Labels: release.Labels{"role": "web", "zone": "a"}},
+		{Name: "h2", Labels: release.Labels{"role": "web", "zone": "b"}},
+		{Name: "h3", Labels: release.Labels{"role": "db"}, State: control.HostLeft},
+	}
+	last := control.DeployStatus{Target: release.Selector{Targets: []release.Expr{"role=web", "name=gone"}, Excludes: []release.Expr{"zone=a"}}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/hosts", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(hosts) })
+	mux.HandleFunc("GET /v1/deploys/web", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(last) })
+	mux.HandleFunc("GET /v1/deploys/new", func(w http.ResponseWriter, _ *http.Request) {
+		control.WriteError(w, &control.Error{Code: control.CodeNotFound, Message: "no deploy"})
+	})
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	c, err := control.NewClient(s.URL, s.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type exprs = []release.Expr
+	cases := []struct {
+		app               string
+		targets, excludes exprs
+		code              int
+		text              string
+	}{
+		{"web", exprs{"role=web"}, nil, exitOK, ""},
+		{"web", exprs{"name=h1", "name=h[12]", "zone=a,role!=db"}, nil, exitOK, ""},
+		{"web", exprs{"role=web", "name=h99"}, nil, exitNoHost, "target name=h99 matches no host"},
+		{"web", exprs{"role=web", "zone=c", "name=x*"}, nil, exitNoHost, "targets zone=c, name=x* match no host"},
+		{"web", exprs{"name=a", "name=b", "name=c", "name=h1", "name=d", "name=e", "name=f", "name=g"}, nil, exitNoHost,
+			"targets name=a, name=b, name=c, name=d, name=e and 2 more match no host"},
+		{"web", exprs{"role=web"}, exprs{"zone=*"}, exitNoHost, "no host matches role=web not zone=*"},
+		{"web", exprs{"role=web", "role=db"}, nil, exitOK, ""},
+		{"web", exprs{"role=db"}, nil, exitNoHost, "no host matches role=db"},
+		{"web", nil, nil, exitOK, ""},
+		{"web", nil, exprs{"zone=b"}, exitOK, ""}, // the last one's zone=a counts no more
+		{"web", nil, exprs{"zone=a", "zone=b"}, exitNoHost, "no host matches role=web or name=gone not zone=a not zone=b"},
+		{"new", nil, nil, exitUsage, "--target is missing: new has no earlier deploy to take it from"},
+	}
+	for _, c1 := range cases {
+		err := requireMatch(t.Context(), c, c1.app, release.Selector{Targets: c1.targets, Excludes: c1.excludes})
+		if codeFor(err) != c1.code || err != nil && err.Error() != c1.text {
+			t.Errorf("%s %q %q: got %v with %d, want %q with %d", c1.app, c1.targets, c1.excludes, err, codeFor(err), c1.text, c1.code)
+		}
 	}
 }
 

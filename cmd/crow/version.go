@@ -20,7 +20,8 @@ func (a *app) versionCommand() *cli.Command {
 		ArgsUsage: " ",
 		Action: a.action(0, func(_ context.Context, _ *cli.Command, s *session) error {
 			if s.output == outputText {
-				return a.printVersion()
+				a.printVersion()
+				return nil
 			}
 			return s.writeJSON(map[string]string{
 				"version": crowVersion(), "go": runtime.Version(), "platform": platform(),
@@ -29,9 +30,8 @@ func (a *app) versionCommand() *cli.Command {
 	}
 }
 
-func (a *app) printVersion() error {
-	_, err := fmt.Fprintf(a.std.out, "crow %s (%s, %s)\n", crowVersion(), runtime.Version(), platform())
-	return err
+func (a *app) printVersion() {
+	fmt.Fprintf(a.std.out, "crow %s (%s, %s)\n", crowVersion(), runtime.Version(), platform())
 }
 
 func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }

@@ -40,7 +40,8 @@ type Source struct {
 // Open opens the file or directory at path, following a symbolic link. A
 // directory is walked, and each of its files tried, before Open returns; it is
 // then read as a tar that depends on nothing but names, modes, links and
-// contents. Errors about the path wrap ErrUnusable.
+// contents; one that no host would unpack, such as for a link that leads out of
+// it, is refused. Errors about the path wrap ErrUnusable.
 func Open(path string) (*Source, error) {
 	fi, err := os.Stat(path)
 	if err != nil {

@@ -115,6 +115,9 @@ func (w *walker) add(name string) error {
 	if err != nil {
 		return unusable(w.full(name), err)
 	}
+	if why := refusal(e); why != "" {
+		return w.refuse(e, why)
+	}
 	if w.entries = append(w.entries, e); len(w.entries) > maxEntries {
 		return fmt.Errorf("%w %s: over %d entries", ErrUnusable, w.path, maxEntries)
 	}

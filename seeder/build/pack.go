@@ -58,6 +58,9 @@ func (p *packer) walk() error {
 	if err := w.list("."); err != nil {
 		return err
 	}
+	if err := w.checkLinks(); err != nil {
+		return err
+	}
 	p.top, p.all = w.entries[0], w.entries[1:]
 	if len(p.all) == 0 {
 		return fmt.Errorf("%w %s: the directory is empty", ErrUnusable, p.path)

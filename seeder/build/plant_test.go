@@ -107,7 +107,8 @@ func sample() map[string]node {
 		"none":         {mode: 0o444},
 		"block":        {mode: 0o644, content: strings.Repeat("b", tarBlock)},
 		"current":      {mode: fs.ModeSymlink | 0o777, content: "bin/app"},
-		"outside":      {mode: fs.ModeSymlink | 0o777, content: "/etc/../etc/passwd"},
+		"bin/up":       {mode: fs.ModeSymlink | 0o777, content: "../current"},
+		"beneath":      {mode: fs.ModeSymlink | 0o777, content: "none/x"},
 		"dangling":     {mode: fs.ModeSymlink | 0o777, content: strings.Repeat("nowhere/", 40) + "ü"},
 	}
 	for _, name := range odd {

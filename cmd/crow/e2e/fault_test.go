@@ -318,3 +318,30 @@ func damage(t *testing.T, path string) {
 		}
 	}
 }
+
+// TestDamagedStore flips bytes in the running seeder's store: what is damaged is
+// not passed on, and pushing the same build again mends it.
+func TestDamagedStore(t *testing.T) {
+	f := startFleet(t, 1, peerConfig{})
+	a := artifact(t, 8<<20)
+	f.push(0, a, "1")
+	blobs := globAll(t, f.dir+"/seeder/store/blobs")
+	if len(blobs) != 1 {
+		t.Fatalf("blobs: %v", blobs)
+	}
+	if err := os.Chmod(blobs[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, blobs[0])
+	f.peers[0].stop() // it has a good copy: the next host must not be saved by it
+	second := f.addPeer(peerConfig{labels: "{role: db}"})
+	f.awaitHosts(1)
+	wantLine(t, f.crow("deploy", "web@1", "--target", "role=db"), 1, "web@1", "damaged")
+	r := f.crow("push", a, "--app", "web", "--version", "1", "--target", "role=db", "--timeout", "60s")
+	if r.code != 0 || !strings.Contains(r.stderr, "damaged") {
+		t.Fatalf("push of the same build: %+v", r)
+	}
+	if mustRead(t, second.release("1")+"/artifact") != mustRead(t, a) {
+		t.Error("other bytes went live")
+	}
+}
