@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,11 +25,11 @@ func (j *job) activate(life context.Context) error {
 	began := time.Now()
 	j.rec.Activating = &intent{Deploy: j.order.Deploy, Version: j.version()}
 	if err := j.save(); err != nil {
-		return fmt.Errorf("activate: %w", err)
+		return at(stepActivate, err)
 	}
 	j.enter(release.Activating)
 	if err := swap(j.layout.app(j.name()), j.version()); err != nil {
-		return fmt.Errorf("activate: %w", err)
+		return at(stepActivate, err)
 	}
 	j.rec.current = j.version()
 	if err := j.runHook(life); err != nil {
@@ -41,7 +40,7 @@ func (j *job) activate(life context.Context) error {
 	final.Phase = release.Active
 	j.rec.conclude(final, time.Now())
 	if err := j.save(); err != nil {
-		return fmt.Errorf("activate: %w", err)
+		return at(stepActivate, err)
 	}
 	j.enter(release.Active)
 	j.log.Info("release is live", zap.Duration("took", time.Since(began)))
@@ -79,7 +78,7 @@ func (j *job) runHook(life context.Context) error {
 	}
 	j.report.Hook = &result
 	j.log.Info("hook ended", zap.Int("exit", result.Exit), zap.Float64("took", result.Seconds))
-	return err
+	return at(stepHook, err)
 }
 
 func (j *job) facts() hook.Facts {

@@ -212,13 +212,16 @@ func (a *agent) event(ctx context.Context, e event) {
 	}
 	a.consider(ctx, s)
 	a.needs() // before the artifact is let go, or a sweep could take it
+	if d := job.order.Manifest.SHA256; !job.repair && !a.cache.isThere(d) {
+		a.restore(ctx, d) // it was written to, and removed, while the job ran
+	}
 	job.letGo()
 	a.changed = changeUrgent
 }
 
 // restore fetches an artifact again that was found corrupt, if it belongs to
-// an ordered release that is otherwise done with; jobs under way see to it by
-// themselves. When ctx has ended, a slot may have neither job nor verdict.
+// an ordered release that is otherwise done with. One that a job is at is looked
+// at when that has ended. When ctx has ended, a slot may have neither job nor verdict.
 func (a *agent) restore(ctx context.Context, d release.Digest) {
 	for _, s := range a.slots {
 		if s.order != nil && s.order.Manifest.SHA256 == d && s.job == nil && s.verdict != nil && s.verdict.Phase != release.Failed {

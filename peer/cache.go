@@ -73,6 +73,11 @@ func newCache(dir string, s state, t transfer, log *zap.Logger) *cache {
 
 func (c *cache) path(d release.Digest) string { return filepath.Join(c.dir, d.String()) }
 
+func (c *cache) isThere(d release.Digest) bool {
+	_, err := os.Lstat(c.path(d))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func (c *cache) partPath(d release.Digest) string {
 	return filepath.Join(c.dir, partPrefix+d.String()+partSuffix)
 }
@@ -115,12 +120,18 @@ func (c *cache) lock(ctx context.Context, d release.Digest) (unlock func(), err 
 // it has. The caller has the turn.
 func (c *cache) has(ctx context.Context, d release.Digest, beat func()) (bool, error) {
 	path := c.path(d)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	if !c.isThere(d) {
 		return false, nil
 	}
 	if c.state.isVerified(d, path) {
 		return true, nil
 	}
+	return c.rehash(ctx, d, beat)
+}
+
+// rehash is has for a file that is not to be taken for what it was.
+func (c *cache) rehash(ctx context.Context, d release.Digest, beat func()) (bool, error) {
+	path := c.path(d)
 	began := time.Now()
 	err := c.check(ctx, d, path, beat)
 	var wrong *digestError
@@ -248,12 +259,12 @@ func (e *digestError) Error() string {
 func (c *cache) check(ctx context.Context, want release.Digest, path string, beat func()) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("verify artifact: %w", err)
+		return fmt.Errorf("read artifact: %w", err)
 	}
 	defer f.Close()
 	h := sha256.New()
 	if _, err := io.CopyBuffer(h, &beating{ctx, f, beat}, make([]byte, readBuffer)); err != nil {
-		return fmt.Errorf("verify artifact: %w", err)
+		return fmt.Errorf("read artifact: %w", err)
 	}
 	if got := release.Digest(h.Sum(nil)); got != want {
 		return &digestError{want, got}

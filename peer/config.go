@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"crow/internal/control"
@@ -29,6 +30,10 @@ const maxHookTimeout = time.Hour
 
 // anyApp is the key in Config.Apps that stands for every app without one.
 const anyApp = "*"
+
+// nameLabel is what target expressions have for a host's name; a label of that
+// name could not be asked for.
+const nameLabel = "name"
 
 // maxLabelLen bounds a label's value, in bytes: labels travel in gossip.
 const maxLabelLen = 256
@@ -64,7 +69,21 @@ type App struct {
 	Hook        []string      `yaml:"hook"`         // absolute program and arguments; empty: none
 	HookTimeout time.Duration `yaml:"hook_timeout"` // below 1h, a deploy's whole time; 0: hook.DefaultTimeout
 	Unpack      bool          `yaml:"unpack"`       // tar, tar.gz and tar.zst into the release's folder
-	Keep        int           `yaml:"keep"`         // releases kept on disk; 0: DefaultKeep
+	Keep        Count         `yaml:"keep"`         // releases kept on disk; 0: DefaultKeep
+}
+
+// Count is a number of things, from a config file. A plain int would cut off
+// what stands behind a decimal point.
+type Count int
+
+// UnmarshalText reads a whole number.
+func (n *Count) UnmarshalText(b []byte) error {
+	v, err := strconv.ParseUint(string(b), 10, 31)
+	if err != nil {
+		return fmt.Errorf("%w number %q: want a whole one, from 0 up", release.ErrInvalid, b)
+	}
+	*n = Count(v)
+	return nil
 }
 
 // DefaultConfig returns the values of keys that a config file leaves out.
@@ -144,6 +163,9 @@ func (c Config) validateSeeders() error {
 		if err != nil || u.Scheme != "http" {
 			return fmt.Errorf("seeders: %w seeder URL %q: tls is off, want http://HOST:PORT", release.ErrInvalid, s)
 		}
+		if *u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}) || u.Path != "" && u.Path != "/" {
+			return fmt.Errorf("seeders: %w seeder URL %q: want http://HOST:PORT and nothing behind it or before the host", release.ErrInvalid, s)
+		}
 		if err := c.security().Check(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80"))); err != nil {
 			return fmt.Errorf("seeders: %w", err)
 		}
@@ -165,6 +187,9 @@ func (c Config) validateLabels() error {
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
 		if err := release.ValidateLabel(key); err != nil {
 			return fmt.Errorf("labels: %w", err)
+		}
+		if key == nameLabel {
+			return fmt.Errorf("labels.%s: %w label: in a target %s is the host's name, which the key name sets", key, release.ErrInvalid, key)
 		}
 		if n := len(c.Labels[key]); n > maxLabelLen {
 			return fmt.Errorf("labels.%s: %w value: %d bytes, at most %d are allowed", key, release.ErrInvalid, n, maxLabelLen)

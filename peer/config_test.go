@@ -3,9 +3,13 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/goccy/go-yaml"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -29,6 +33,12 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"seeders: ", func(c *Config) { c.Seeders = []string{"10.0.0.5:7400"} }},
 		{"seeders: ", func(c *Config) { c.Seeders = []string{"https://127.0.0.1:7400"} }},
 		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:99999"} }},
+		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:7400/crow"} }},
+		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:7400?x=y"} }},
+		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:7400?"} }},
+		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:7400#x"} }},
+		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://me:secret@127.0.0.1:7400"} }},
+		{"", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:7400/"} }},
 		{"seeders: ", func(c *Config) { c.Seeders = []string{"http://127.0.0.1:1", "http://10.0.0.5:7400"} }},
 		{"", func(c *Config) { c.Seeders, c.Insecure = []string{"http://10.0.0.5", "http://[::1]:7400"}, true }},
 		{"swarm_listen: ", func(c *Config) { c.SwarmListen = "0.0.0.0:1" }},
@@ -42,6 +52,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"metrics_listen: ", func(c *Config) { c.MetricsListen = "10.0.0.1:1" }},
 		{"labels: ", func(c *Config) { c.Labels = release.Labels{"a b": ""} }},
 		{"labels.a: ", func(c *Config) { c.Labels = release.Labels{"a": strings.Repeat("x", maxLabelLen+1)} }},
+		{"labels.name: ", func(c *Config) { c.Labels = release.Labels{"name": "x"} }},
 		{"labels: ", func(c *Config) { c.Labels = many(control.MaxLabels+1, "v") }},
 		{"apps: ", func(c *Config) { c.Apps = map[string]App{"../x": {}} }},
 		{"apps.web.hook: ", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"deploy.sh"}}} }},
@@ -70,6 +81,36 @@ func many[V any](n int, v V) map[string]V {
 		m[fmt.Sprint("k", i)] = v
 	}
 	return m
+}
+
+func TestKeepIsAWholeNumber(t *testing.T) {
+	for text, want := range map[string]Count{
+		"2": 2, "0": 0, "2.9": -1, "-1": -1, "1e3": -1, "true": -1, "abc": -1, "99999999999999999999": -1,
+	} {
+		c := quietConfig(t.TempDir(), "http://127.0.0.1:7400")
+		err := yaml.Unmarshal([]byte("apps: {web: {keep: "+text+"}}"), &c)
+		switch {
+		case want >= 0 && (err != nil || c.Apps["web"].Keep != want):
+			t.Errorf("%s: %d, %v", text, c.Apps["web"].Keep, err)
+		case want < 0 && (err == nil || !strings.Contains(err.Error(), "want a whole one")):
+			t.Errorf("%s: error %v", text, err)
+		}
+	}
+}
+
+func TestDataDirThatIsAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{file, filepath.Join(file, "below/it")} {
+		r := newRig(t)
+		r.cfg.DataDir = dir
+		_, err := r.open()
+		if !errors.Is(err, release.ErrInvalid) || !strings.HasPrefix(err.Error(), "data_dir: ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("error is %v", err)
+		}
+	}
 }
 
 func TestAppLookup(t *testing.T) {

@@ -12,31 +12,32 @@ import (
 	"golang.org/x/sys/unix"
 
 	"crow/internal/release"
+	"crow/internal/swarm"
 )
 
 func TestFailures(t *testing.T) {
 	tests := []struct {
 		name  string
 		setup func(r *rig) goods
-		want  string // in the reason
+		want  string // what the reason begins with
 	}{
 		{"app without a config", func(r *rig) goods {
 			delete(r.cfg.Apps, "*")
 			return r.goods("x")
-		}, `app "web" is not in this host's config: add it under apps`},
+		}, `order: app "web" is not in this host's config: add it under apps`},
 		{"no archive", func(r *rig) goods {
 			r.cfg.Apps["web"] = App{Unpack: true}
 			return r.goods("x")
-		}, `the artifact of web@1 is no archive`},
+		}, `order: unpack is true for app "web", but the artifact of web@1 is no archive`},
 		{"bad manifest", func(r *rig) goods {
 			g := r.goods("x")
 			g.manifest.PieceLength = 3
 			return g
-		}, "piece length 3"},
+		}, "order: invalid manifest of web@1: piece length 3"},
 		{"no room", func(r *rig) goods {
 			r.cfg.DiskMargin = 1 << 60
 			return r.goods("x")
-		}, "disk full: need 1048576 TiB in "},
+		}, "fetch: disk full: need 1048576 TiB in "},
 		{"disk full in mid-transfer", func(r *rig) goods {
 			r.gate = func(_ context.Context, _ release.Digest, off int64) error {
 				if off > 0 {
@@ -45,46 +46,46 @@ func TestFailures(t *testing.T) {
 				return nil
 			}
 			return r.goods(big("x", 2))
-		}, "disk full: fetch: write x: no space left on device"},
+		}, "fetch: disk full: write x: no space left on device"},
 		{"wrong bytes", func(r *rig) goods {
 			g := r.goods("right")
 			if err := os.WriteFile(r.store.path(g.manifest.InfoHash), []byte("wrong"), 0o600); err != nil {
 				r.t.Fatal(err)
 			}
 			return g
-		}, "artifact's sha256 is "},
+		}, "verify: artifact's sha256 is "},
 		{"torrent of something else", func(r *rig) goods {
 			g := r.goods("right")
 			r.office.torrents[g.manifest.SHA256] = makeGoods(r.t, []byte("other"), 0).torrent
 			return g
-		}, "differs from the manifest's"},
+		}, "fetch: torrent of web@1: infohash "},
 		{"torrent of another size", func(r *rig) goods {
 			g := r.goods("right")
 			g.manifest.Size++
 			return g
-		}, "size 5 differs from the manifest's 6"},
+		}, "fetch: torrent of web@1: size 5 differs from the manifest's 6"},
 		{"garbage for a torrent", func(r *rig) goods {
 			g := r.goods("right")
 			r.office.torrents[g.manifest.SHA256] = []byte("d8:announce")
 			return g
-		}, "torrent of web@1: invalid torrent"},
-		{"no torrent", func(r *rig) goods { return makeGoods(r.t, []byte("nobody has it"), 0) }, "no such artifact"},
+		}, "fetch: torrent of web@1: invalid torrent"},
+		{"no torrent", func(r *rig) goods { return makeGoods(r.t, []byte("nobody has it"), 0) }, "fetch: get torrent: "},
 		{"archive that leaves its folder", func(r *rig) goods {
 			r.cfg.Apps["web"] = App{Unpack: true}
 			return r.archive(map[string]string{"../../etc/passwd": "root"})
-		}, "stage: unpack"},
+		}, `stage: unpack "../../etc/passwd": refused`},
 		{"hook fails", func(r *rig) goods {
 			r.cfg.Apps["web"] = r.hook(App{}, "echo sorry; exit 42")
 			return r.goods("x")
-		}, "42"},
+		}, "hook: exited with status 42"},
 		{"hook hangs", func(r *rig) goods {
 			r.cfg.Apps["web"] = r.hook(App{HookTimeout: 50 * time.Millisecond}, "sleep 60")
 			return r.goods("x")
-		}, "timed out after 50ms"},
+		}, "hook: timed out after 50ms"},
 		{"hook is not there", func(r *rig) goods {
 			r.cfg.Apps["web"] = App{Hook: []string{"/nowhere/hook"}}
 			return r.goods("x")
-		}, "/nowhere/hook"},
+		}, "hook: start /nowhere/hook: no such file"},
 		{"current is no link", func(r *rig) goods {
 			if err := os.MkdirAll(r.path("apps/web/current/x"), 0o700); err != nil {
 				r.t.Fatal(err)
@@ -100,7 +101,7 @@ func TestFailures(t *testing.T) {
 			r.start()
 			r.office.give(g.order("d-1", "web", "1"))
 			got := r.office.await(t, "d-1", release.Failed)
-			if !strings.Contains(got.Reason, test.want) || strings.Contains(got.Reason, "\n") {
+			if !strings.HasPrefix(got.Reason, test.want) || strings.Contains(got.Reason, "\n") {
 				t.Errorf("reason is %q, want %q in one line", got.Reason, test.want)
 			}
 			eventually(t, "no temporary files", func() bool { return len(leftovers(t, r)) == 0 })
@@ -132,7 +133,7 @@ func TestStalledFetchFails(t *testing.T) {
 	a := r.start()
 	r.office.give(g.order("d-1", "web", "1"))
 	got := r.office.await(t, "d-1", release.Failed)
-	if want := "fetch stalled: nothing arrived for 300ms, 64 KiB of 128 KiB are here"; got.Reason != want {
+	if want := "fetch: stalled: nothing arrived for 300ms, 64 KiB of 128 KiB are here; no neighbour has what is missing"; got.Reason != want {
 		t.Errorf("reason is %q, want %q", got.Reason, want)
 	}
 	// A new deploy goes on where the failed one stood.
@@ -143,6 +144,37 @@ func TestStalledFetchFails(t *testing.T) {
 	}
 	if n := a.copier.bytesCopied(g.manifest.InfoHash); n != g.manifest.Size {
 		t.Errorf("%d bytes were copied of %d", n, g.manifest.Size)
+	}
+}
+
+func TestStalledFetchSaysWhatItHas(t *testing.T) {
+	for _, test := range []struct {
+		p    swarm.Progress
+		want string
+	}{
+		{swarm.Progress{Done: 48 << 20, Size: 57 << 20}, "; no neighbour has what is missing"},
+		{swarm.Progress{Done: 48 << 20, Size: 57 << 20, Neighbours: 1, Rejected: 1}, "; 1 piece arrived damaged: a copy in the swarm is bad; 1 neighbour"},
+		{swarm.Progress{Done: 48 << 20, Size: 57 << 20, Neighbours: 4, Rejected: 3}, "; 3 pieces arrived damaged: a copy in the swarm is bad; 4 neighbours"},
+	} {
+		want := "stalled: nothing arrived for 5m0s, 48 MiB of 57 MiB are here" + test.want
+		if got := stalled(test.p, 5*time.Minute); got.Error() != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A piece that arrives damaged again and again is no headway.
+func TestDamagedPiecesAreNoHeadway(t *testing.T) {
+	r := newRig(t)
+	r.timing.stall = 300 * time.Millisecond
+	r.log = nopLog
+	g := r.goods(big("bad", 4))
+	a := r.start()
+	a.copier.damaged.Store(true)
+	r.office.give(g.order("d-1", "web", "1"))
+	got := r.office.await(t, "d-1", release.Failed)
+	if !strings.HasPrefix(got.Reason, "fetch: stalled: ") || !strings.Contains(got.Reason, "pieces arrived damaged") {
+		t.Errorf("reason is %q", got.Reason)
 	}
 }
 
@@ -182,7 +214,7 @@ func TestLiveVersionWithOtherContentIsRefused(t *testing.T) {
 	r.office.give(one.order("d-1", "web", "1"))
 	r.office.await(t, "d-1", release.Active)
 	r.office.give(other.order("d-2", "web", "1"))
-	if got := r.office.await(t, "d-2", release.Failed); !strings.Contains(got.Reason, "web@1 is live here with other content") {
+	if got := r.office.await(t, "d-2", release.Failed); !strings.HasPrefix(got.Reason, "order: web@1 is live here with other content") {
 		t.Errorf("reason is %q", got.Reason)
 	}
 	if r.read("apps/web/current/artifact") != "one" {

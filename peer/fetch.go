@@ -27,10 +27,7 @@ func (j *job) fetch(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	cached, err := j.cached(ctx)
-	if err == nil && !cached {
-		err = j.download(ctx)
-	}
+	cached, err := j.obtain(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,21 +45,40 @@ func (j *job) fetch(ctx context.Context) error {
 	return nil
 }
 
-// cached looks for the artifact in the cache.
-func (j *job) cached(ctx context.Context) (bool, error) {
-	ctx, beat, stop := watch(ctx, j.timing.stall, func() error { return errors.New("verify stalled: the disk does not answer") })
-	defer stop()
-	return j.cache.has(ctx, j.order.Manifest.SHA256, beat)
+// obtain looks for the artifact in the cache, else fetches and verifies it. The
+// caller has the artifact's turn, so no other app's job does the same.
+func (j *job) obtain(ctx context.Context) (cached bool, err error) {
+	err = j.verify(ctx, func(ctx context.Context, beat func()) (err error) {
+		cached, err = j.cache.has(ctx, j.order.Manifest.SHA256, beat)
+		return err
+	})
+	if err != nil || cached {
+		return cached, err
+	}
+	if err := j.download(ctx); err != nil {
+		return false, at(stepFetch, err)
+	}
+	j.disk.arrived(j.name())
+	return false, j.verify(ctx, func(ctx context.Context, beat func()) error {
+		return j.cache.adopt(ctx, j.order.Manifest.SHA256, beat)
+	})
 }
 
-// download fetches over the swarm and verifies the whole. The caller has the
-// artifact's turn, so no other app's job fetches the same.
+// verify runs what hashes the artifact as long as the disk answers.
+func (j *job) verify(ctx context.Context, f func(ctx context.Context, beat func()) error) error {
+	ctx, beat, stop := watch(ctx, j.timing.stall, errDiskSilent)
+	defer stop()
+	return at(stepVerify, f(ctx, beat))
+}
+
+func errDiskSilent() error { return errors.New("stalled: the disk does not answer") }
+
+// download fetches over the swarm.
 func (j *job) download(ctx context.Context) error {
 	m := j.order.Manifest
-	var done atomic.Int64
-	ctx, beat, stop := watch(ctx, j.timing.stall, func() error {
-		return fmt.Errorf("fetch stalled: nothing arrived for %s, %s of %s are here", j.timing.stall, release.Size(done.Load()), release.Size(m.Size))
-	})
+	var newest atomic.Pointer[swarm.Progress]
+	newest.Store(&swarm.Progress{Size: m.Size})
+	ctx, beat, stop := watch(ctx, j.timing.stall, func() error { return stalled(*newest.Load(), j.timing.stall) })
 	defer stop()
 	torrent, err := j.torrent(ctx)
 	if err != nil {
@@ -73,8 +89,13 @@ func (j *job) download(ctx context.Context) error {
 	}
 	j.cache.withdraw(m.SHA256) // what was offered, if anything, is no longer there
 	j.log.Info("fetch begins", zap.Stringer("infohash", m.InfoHash), zap.Int64("bytes", m.Size))
+	// A damaged piece is given up and fetched again: only more than there ever
+	// was is headway.
+	most := int64(0)
 	err = j.cache.swarm.Fetch(ctx, torrent, j.cache.partPath(m.SHA256), func(p swarm.Progress) {
-		if p.Done > done.Swap(p.Done) {
+		newest.Store(&p)
+		if p.Done > most {
+			most = p.Done
 			beat()
 		}
 		if j.report.Phase < release.Verified {
@@ -85,9 +106,28 @@ func (j *job) download(ctx context.Context) error {
 	if err != nil {
 		return j.fetchFailed(ctx, err)
 	}
-	beat()
-	j.disk.arrived(j.name())
-	return j.cache.adopt(ctx, m.SHA256, beat)
+	return nil
+}
+
+// stalled words how a fetch without headway stands, and what may be the cause.
+func stalled(p swarm.Progress, limit time.Duration) error {
+	text := fmt.Sprintf("stalled: nothing arrived for %s, %s of %s are here", limit, release.Size(p.Done), release.Size(p.Size))
+	switch p.Rejected {
+	case 0:
+	case 1:
+		text += "; 1 piece arrived damaged: a copy in the swarm is bad"
+	default:
+		text += fmt.Sprintf("; %d pieces arrived damaged: a copy in the swarm is bad", p.Rejected)
+	}
+	switch p.Neighbours {
+	case 0:
+		text += "; no neighbour has what is missing"
+	case 1:
+		text += "; 1 neighbour"
+	default:
+		text += fmt.Sprintf("; %d neighbours", p.Neighbours)
+	}
+	return errors.New(text)
 }
 
 // fetchFailed words a failed transfer. On a full disk what arrived is given
@@ -97,9 +137,9 @@ func (j *job) fetchFailed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	if errors.Is(store.Explain(err), store.ErrFull) {
-		return errors.Join(fmt.Errorf("disk full: fetch: %w", err), j.cache.discard(j.order.Manifest.SHA256))
+		return errors.Join(fmt.Errorf("disk full: %w", err), j.cache.discard(j.order.Manifest.SHA256))
 	}
-	return fmt.Errorf("fetch: %w", err)
+	return err
 }
 
 // torrent returns the artifact's torrent, from the state or from a seeder.

@@ -31,9 +31,10 @@ type rig struct {
 // agentUnderTest is one life of a host's agent.
 type agentUnderTest struct {
 	*Peer
-	copier *copier
-	end    context.CancelFunc
-	ended  chan error
+	copier  *copier
+	dropped func(infohash release.Digest) // what a swarm calls
+	end     context.CancelFunc
+	ended   chan error
 }
 
 func newRig(t *testing.T) *rig {
@@ -69,7 +70,10 @@ func (r *rig) open() (*agentUnderTest, error) {
 	a := &agentUnderTest{copier: newCopier(r.store), ended: make(chan error, 1)}
 	a.copier.gate = r.gate
 	var err error
-	a.Peer, err = open(r.cfg, Options{Version: "test", Log: r.log}, r.timing, func(swarm.Config) (node, error) { return a.copier, nil })
+	a.Peer, err = open(r.cfg, Options{Version: "test", Log: r.log}, r.timing, func(c swarm.Config) (node, error) {
+		a.dropped = c.Dropped
+		return a.copier, nil
+	})
 	return a, err
 }
 

@@ -17,6 +17,27 @@ import (
 // agent ends and will go on with it at its next start.
 var errStopped = errors.New("job stopped")
 
+// step is what a failure's reason begins with: where in the order it was.
+type step string
+
+// The steps, in their order.
+const (
+	stepOrder    step = "order"
+	stepFetch    step = "fetch"
+	stepVerify   step = "verify"
+	stepStage    step = "stage"
+	stepActivate step = "activate"
+	stepHook     step = "hook"
+)
+
+// at words a step's failure.
+func at(s step, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", s, err)
+}
+
 // host is what all jobs share.
 type host struct {
 	cfg     Config
@@ -118,8 +139,10 @@ func (j *job) preparations() []func(context.Context) error {
 func (j *job) name() string    { return j.order.Manifest.App }
 func (j *job) version() string { return j.order.Manifest.Version }
 
-// check refuses orders that this host's config, or what it has, rules out.
-func (j *job) check(context.Context) error {
+func (j *job) check(context.Context) error { return at(stepOrder, j.acceptable()) }
+
+// acceptable refuses orders that this host's config, or what it has, rules out.
+func (j *job) acceptable() error {
 	m := j.order.Manifest
 	switch here := j.rec.Staged[m.Version]; {
 	case !j.named:
@@ -170,10 +193,10 @@ func (j *job) fail(err error) {
 	j.enter(release.Failed)
 }
 
-// conclude writes down how far the deploy came.
+// conclude writes down how far a deploy came that goes no further.
 func (j *job) conclude() error {
 	j.rec.conclude(j.report, time.Now())
-	return j.save()
+	return at(stepStage, j.save())
 }
 
 func (j *job) save() error { return j.state.putApp(j.name(), j.rec) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,13 +14,46 @@ import (
 )
 
 // keeper looks after the cache in the background: it offers what earlier lives
-// left there, and removes what no release needs.
+// left there, mends what somebody wrote to, and removes what no release needs.
 type keeper struct {
-	cache *cache
-	log   *zap.Logger
-	wake  chan struct{}         // of capacity 1: what is needed has changed
-	lost  chan<- release.Digest // found corrupt when the agent started
-	stall time.Duration
+	cache   *cache
+	log     *zap.Logger
+	wake    chan struct{} // of capacity 1: what is needed has changed
+	dropped *droplist
+	lost    chan<- release.Digest // found corrupt and removed
+	stall   time.Duration
+}
+
+// droplist is what the swarm no longer offers because somebody wrote to it. The
+// swarm must not wait for the keeper, who may be hashing, nor for one who has
+// ended.
+type droplist struct {
+	wake chan struct{} // of capacity 1
+
+	mu         sync.Mutex
+	infohashes map[release.Digest]bool // of what was offered, and so bounded
+}
+
+func newDroplist() *droplist {
+	return &droplist{wake: make(chan struct{}, 1), infohashes: map[release.Digest]bool{}}
+}
+
+func (l *droplist) add(infohash release.Digest) {
+	l.mu.Lock()
+	l.infohashes[infohash] = true
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *droplist) take() map[release.Digest]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.infohashes
+	l.infohashes = map[release.Digest]bool{}
+	return all
 }
 
 // want tells what to keep from now on. It counts at once, also for a sweep that
@@ -45,6 +79,10 @@ func (k *keeper) run(ctx context.Context) {
 			if !restored {
 				restored = true
 				k.restore(ctx)
+			}
+		case <-k.dropped.wake:
+			for infohash := range k.dropped.take() {
+				k.mend(ctx, infohash)
 			}
 		case <-ctx.Done():
 			return
@@ -83,22 +121,45 @@ func (k *keeper) restore(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := k.restoreOne(ctx, d); err != nil {
-			k.log.Warn("could not offer a cached artifact", zap.Stringer("sha256", d), zap.Error(err))
+		k.restoreOne(ctx, d, k.cache.has)
+	}
+}
+
+// mend hashes an artifact that somebody wrote to, and offers it again if its
+// bytes are still right. Its file's size and time say nothing any more.
+func (k *keeper) mend(ctx context.Context, infohash release.Digest) {
+	whole, _, err := k.cache.list()
+	if err != nil {
+		k.log.Warn("could not mend the cache", zap.Error(err))
+	}
+	for _, d := range whole {
+		if _, meta, ok := k.cache.state.torrent(d); ok && meta.InfoHash == infohash {
+			k.restoreOne(ctx, d, k.cache.rehash)
 		}
 	}
 }
 
-func (k *keeper) restoreOne(ctx context.Context, d release.Digest) error {
+// restoreOne offers an artifact that look finds whole, and otherwise tells the
+// loop of it. Trouble with it is logged.
+func (k *keeper) restoreOne(ctx context.Context, d release.Digest, look lookup) {
+	if err := k.offer(ctx, d, look); err != nil {
+		k.log.Warn("could not offer a cached artifact", zap.Stringer("sha256", d), zap.Error(err))
+	}
+}
+
+// lookup is cache.has or cache.rehash.
+type lookup func(ctx context.Context, d release.Digest, beat func()) (bool, error)
+
+func (k *keeper) offer(ctx context.Context, d release.Digest, look lookup) error {
 	defer k.cache.hold(d)()
 	unlock, err := k.cache.lock(ctx, d)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	ctx, beat, stop := watch(ctx, k.stall, func() error { return errors.New("verify stalled: the disk does not answer") })
+	ctx, beat, stop := watch(ctx, k.stall, errDiskSilent)
 	defer stop()
-	ok, err := k.cache.has(ctx, d, beat)
+	ok, err := look(ctx, d, beat)
 	if err != nil {
 		return err
 	}

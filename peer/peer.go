@@ -53,6 +53,7 @@ type Peer struct {
 	swarm   node
 	gossip  *gossip.Gossip
 	metrics *httpserve.Server // nil: no metrics_listen
+	dropped *droplist
 	agent   *agent
 }
 
@@ -75,7 +76,7 @@ func open(c Config, opts Options, t timing, join func(swarm.Config) (node, error
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Peer{log: opts.Log}
+	p := &Peer{log: opts.Log, dropped: newDroplist()}
 	if err := p.bind(c, opts, t, join); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
@@ -93,7 +94,7 @@ func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (n
 	if err := os.MkdirAll(l.hooks(), stateMode); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	if p.swarm, err = join(swarmConfig(c, opts)); err != nil {
+	if p.swarm, err = join(swarmConfig(c, opts, p.dropped.add)); err != nil {
 		return fmt.Errorf("swarm_listen: %w", err)
 	}
 	if p.gossip, err = newGossip(c, opts, p.swarm.Addr().Port()); err != nil {
@@ -109,10 +110,10 @@ func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (n
 	return err
 }
 
-func swarmConfig(c Config, opts Options) swarm.Config {
+func swarmConfig(c Config, opts Options, dropped func(release.Digest)) swarm.Config {
 	return swarm.Config{
 		Role: swarm.RolePeer, Listen: c.SwarmListen, Advertise: c.Advertise, Standard: c.SwarmStandard,
-		Upload: c.Limits.Upload, Download: c.Limits.Download, Security: c.security(), Log: opts.Log,
+		Upload: c.Limits.Upload, Download: c.Limits.Download, Security: c.security(), Log: opts.Log, Dropped: dropped,
 	}
 }
 
@@ -161,7 +162,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1),
 	}
 	a.report = newReporter(t, opts.Log, a.poller.wake)
-	a.keeper = &keeper{cache: h.cache, log: opts.Log, wake: make(chan struct{}, 1), lost: a.lost, stall: t.stall}
+	a.keeper = &keeper{cache: h.cache, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}
 	return a, nil
 }
 

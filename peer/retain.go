@@ -16,7 +16,7 @@ import (
 // retain removes the app's releases beyond those to keep, and what earlier
 // lives left in its folder. Trouble with it is no failure of the deploy.
 func (j *job) retain() {
-	drop := j.rec.surplus(j.app.Keep, j.version())
+	drop := j.rec.surplus(int(j.app.Keep), j.version())
 	var trouble error
 	for _, version := range drop {
 		trouble = errors.Join(trouble, aside(j.layout.app(j.name()), version))

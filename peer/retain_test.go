@@ -148,6 +148,76 @@ func TestCacheIsOfferedAgain(t *testing.T) {
 	}
 }
 
+// What somebody writes to while it is offered is hashed again, and mended.
+func TestDroppedArtifactIsMended(t *testing.T) {
+	longAgo := time.Unix(1_000_000_000, 0)
+	tests := []struct {
+		name    string
+		spoil   func(t *testing.T, cached string)
+		fetches int
+	}{
+		{"touched", func(t *testing.T, cached string) {
+			if err := os.Chtimes(cached, longAgo, longAgo); err != nil {
+				t.Fatal(err)
+			}
+		}, 1},
+		{"corrupt", corrupt, 2},
+		{"corrupt, and as old as before", func(t *testing.T, cached string) {
+			fi, err := os.Stat(cached)
+			if err != nil {
+				t.Fatal(err)
+			}
+			corrupt(t, cached)
+			if err := os.Chtimes(cached, fi.ModTime(), fi.ModTime()); err != nil {
+				t.Fatal(err)
+			}
+		}, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			r.log = nopLog
+			content := big("cached", 2)
+			g := r.goods(content)
+			a := r.start()
+			r.office.give(g.order("d-1", "web", "1"))
+			r.office.await(t, "d-1", release.Active)
+			test.spoil(t, r.path("cache", g.manifest.SHA256.String()))
+			a.copier.Drop(g.manifest.InfoHash)
+			a.dropped(g.manifest.InfoHash)
+			eventually(t, "it is offered, and the live release whole", func() bool {
+				return a.copier.isOffered(g.manifest.InfoHash) && r.read("apps/web/current/artifact") == content
+			})
+			if n := a.copier.fetchCount(g.manifest.InfoHash); n != test.fetches {
+				t.Errorf("%d fetches, want %d", n, test.fetches)
+			}
+		})
+	}
+}
+
+// A file that is written to while the hook runs is mended after it.
+func TestArtifactDroppedDuringTheHookIsMended(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	begun, end := filepath.Join(t.TempDir(), "begun"), filepath.Join(t.TempDir(), "end")
+	r.cfg.Apps["web"] = r.hook(App{}, "touch "+begun+"; until [ -e "+end+" ]; do sleep 0.01; done")
+	g := r.goods(big("cached", 2))
+	a := r.start()
+	r.office.give(g.order("d-1", "web", "1"))
+	eventually(t, "the hook runs", func() bool { return exists(begun) })
+	cached := r.path("cache", g.manifest.SHA256.String())
+	corrupt(t, cached)
+	a.copier.Drop(g.manifest.InfoHash)
+	a.dropped(g.manifest.InfoHash)
+	eventually(t, "the bad file is gone", func() bool { return !exists(cached) })
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is offered", func() bool { return a.copier.isOffered(g.manifest.InfoHash) && exists(cached) })
+	eventually(t, "the live release is whole", func() bool { return r.read("apps/web/current/artifact") == big("cached", 2) })
+	r.office.await(t, "d-1", release.Active)
+}
+
 // corrupt flips a byte, and keeps the file's size.
 func corrupt(t *testing.T, path string) {
 	t.Helper()

@@ -42,13 +42,13 @@ func (j *job) stage(ctx context.Context) error {
 	}
 	began := time.Now()
 	if err := j.claim(claim{}); err != nil {
-		return err
+		return at(stepStage, err)
 	}
 	if err := os.MkdirAll(j.layout.app(j.name()), folderMode); err != nil {
-		return fmt.Errorf("stage: %w", err)
+		return at(stepStage, store.Explain(err))
 	}
 	if err := j.build(ctx); err != nil {
-		return fmt.Errorf("stage: %w", err)
+		return at(stepStage, err)
 	}
 	j.rec.stage(j.placed())
 	j.report.StageSeconds = time.Since(began).Seconds()
@@ -113,7 +113,7 @@ func (j *job) fill(ctx context.Context, dir string) error {
 	}
 	defer f.Close()
 	ctx, beat, stop := watch(ctx, j.timing.stall, func() error {
-		return fmt.Errorf("unpacking made no headway for %s", j.timing.stall)
+		return fmt.Errorf("stalled: unpacking made no headway for %s", j.timing.stall)
 	})
 	defer stop()
 	limits := stage.DefaultLimits()

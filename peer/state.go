@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -182,10 +183,20 @@ func (l layout) cache() string { return filepath.Join(l.root, "cache") }
 func (l layout) apps() string  { return filepath.Join(l.root, "apps") }
 
 // make makes the folders that the agent itself fills. Builds may hold secrets, so
-// the cache is closed to others; an earlier crow left it open.
+// the cache is closed to others; an earlier crow left it open. A data_dir that
+// cannot be one is release.ErrInvalid.
 func (l layout) make() error {
-	if err := errors.Join(os.MkdirAll(l.root, folderMode), os.MkdirAll(l.apps(), folderMode), os.MkdirAll(l.cache(), stateMode)); err != nil {
-		return err
+	for _, folder := range []struct {
+		path string
+		mode fs.FileMode
+	}{{l.root, folderMode}, {l.apps(), folderMode}, {l.cache(), stateMode}} {
+		err := os.MkdirAll(folder.path, folder.mode)
+		if errors.Is(err, syscall.ENOTDIR) {
+			return fmt.Errorf("%w path %q: it is a file or below one, want a folder: %w", release.ErrInvalid, l.root, err)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return os.Chmod(l.cache(), stateMode)
 }

@@ -74,7 +74,7 @@ type Command struct {
 }
 
 // Run runs the hook to its end. Exit status 0 is success; everything else is an
-// error in one line: an exit status, a signal, a timeout, a program that cannot
+// error in one line, to be read after the word hook: an exit status, a signal, a timeout, a program that cannot
 // be started, a ctx that ended (its cause is wrapped), or an earlier hook that
 // could not be ended. The result is always filled: Exit is -1 for a hook that a
 // signal ended or that never ran.
@@ -98,7 +98,7 @@ func Run(ctx context.Context, c Command) (control.HookResult, error) {
 	c.Env = append(c.Env, note.env()...)
 	out, err := newOutput()
 	if err != nil {
-		return result, fmt.Errorf("start hook %s: %w", c.Argv[0], both(err, note.remove()))
+		return result, fmt.Errorf("start %s: %w", c.Argv[0], both(err, note.remove()))
 	}
 	p, err := start(ctx, c, out.hookEnd)
 	if err != nil {
@@ -135,12 +135,12 @@ func both(err, more error) error {
 // prepare checks the command and completes it.
 func (c Command) prepare() (Command, error) {
 	if len(c.Argv) == 0 || !filepath.IsAbs(c.Argv[0]) {
-		return c, fmt.Errorf("hook %q: want the absolute path of a program", c.Argv)
+		return c, fmt.Errorf("%q: want the absolute path of a program", c.Argv)
 	}
 	if info, err := os.Stat(c.Dir); err != nil {
-		return c, fmt.Errorf("start hook %s: working directory: %w", c.Argv[0], err)
+		return c, fmt.Errorf("start %s: working directory: %w", c.Argv[0], err)
 	} else if !info.IsDir() {
-		return c, fmt.Errorf("start hook %s: working directory %s is not a directory", c.Argv[0], c.Dir)
+		return c, fmt.Errorf("start %s: working directory %s is not a directory", c.Argv[0], c.Dir)
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout

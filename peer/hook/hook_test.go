@@ -88,11 +88,11 @@ func TestHowHooksEnd(t *testing.T) {
 		exit            int
 	}{
 		{"exit 0", "", "", 0},
-		{"echo bad; exit 42", "hook exited with status 42", "bad\n", 42},
+		{"echo bad; exit 42", "exited with status 42", "bad\n", 42},
 		{"exec 0<&-; exit 0", "", "", 0},
-		{"exec 1>&- 2>&-; echo lost; exit 3", "hook exited with status 3", "", 3},
-		{"echo going; kill -9 $$", "hook was ended by signal 9 (SIGKILL)", "going\n", -1},
-		{"kill -SEGV $$", "hook was ended by signal 11 (SIGSEGV)", "", -1},
+		{"exec 1>&- 2>&-; echo lost; exit 3", "exited with status 3", "", 3},
+		{"echo going; kill -9 $$", "was ended by signal 9 (SIGKILL)", "going\n", -1},
+		{"kill -SEGV $$", "was ended by signal 11 (SIGSEGV)", "", -1},
 		{`printf '\033[31mred\033[0m\n'`, "", "red\n", 0},
 		{"echo to the file >/dev/stdout; echo too >/proc/self/fd/2", "", "to the file\ntoo\n", 0},
 	} {
@@ -147,7 +147,7 @@ func TestHooksThatCannotStart(t *testing.T) {
 		{nil, dir, "want the absolute path"},
 		{[]string{"true"}, dir, "want the absolute path"},
 		{[]string{"./hook"}, dir, "want the absolute path"},
-		{[]string{"/no/such/hook"}, dir, "start hook /no/such/hook: no such file"},
+		{[]string{"/no/such/hook"}, dir, "start /no/such/hook: no such file"},
 		{[]string{dir}, dir, "it is a directory"},
 		{[]string{write("plain", "#!/bin/sh\n", 0o644)}, dir, "it is not executable (-rw-r--r--)"},
 		{[]string{write("lost", "#!/no/such/shell\n", 0o755)}, dir, "interpreter in its first line is missing"},
@@ -191,7 +191,7 @@ func TestFreshlyWritten(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	c := script(t, `sleep 300 & echo $! >child; echo waiting; wait`)
 	c.Timeout = 300 * time.Millisecond
-	result := run(t, c, "hook timed out after 300ms")
+	result := run(t, c, "timed out after 300ms")
 	if result.Exit != -1 || result.Tail != "waiting\n" || result.Seconds > 3 {
 		t.Errorf("result %+v", result)
 	}
@@ -203,7 +203,7 @@ func TestStubborn(t *testing.T) {
 	c := script(t, `trap '' TERM; sleep 300 & echo $! >child; echo $$ >self; while :; do sleep 1; done`)
 	c.Timeout = 300 * time.Millisecond
 	begun := time.Now()
-	run(t, c, "hook timed out after 300ms")
+	run(t, c, "timed out after 300ms")
 	if took := time.Since(begun); took < termGrace || took > termGrace+5*time.Second {
 		t.Errorf("took %s", took)
 	}
@@ -215,7 +215,7 @@ func TestStubborn(t *testing.T) {
 func TestLastWords(t *testing.T) {
 	c := script(t, `trap 'echo cleaned up; exit 7' TERM; echo $$ >self; while :; do sleep 0.05; done`)
 	c.Timeout = 500 * time.Millisecond
-	result := run(t, c, "hook timed out")
+	result := run(t, c, "timed out")
 	if result.Exit != 7 || !strings.HasSuffix(result.Tail, "cleaned up\n") {
 		t.Errorf("result %+v", result)
 	}

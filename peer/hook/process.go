@@ -46,9 +46,9 @@ func (p *process) wait(ctx context.Context, timeout time.Duration) error {
 			return nil
 		}
 	case <-timer.C:
-		cause = fmt.Errorf("hook timed out after %s", timeout)
+		cause = fmt.Errorf("timed out after %s", timeout)
 	case <-ctx.Done():
-		cause = fmt.Errorf("hook was ended: %w", context.Cause(ctx))
+		cause = fmt.Errorf("was ended: %w", context.Cause(ctx))
 	}
 	if !p.end() {
 		return fmt.Errorf("%w; some of its processes could not be ended (process group %d)", cause, p.pid())
@@ -106,12 +106,12 @@ func (p *process) verdict() error {
 	state := p.cmd.ProcessState
 	switch {
 	case state == nil:
-		return fmt.Errorf("wait for hook: %w", p.err)
+		return fmt.Errorf("wait: %w", p.err)
 	case state.Success(): // whatever became of its standard input
 		return nil
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return fmt.Errorf("hook was ended by signal %d (%s)", status.Signal(), unix.SignalName(status.Signal()))
+		return fmt.Errorf("was ended by signal %d (%s)", status.Signal(), unix.SignalName(status.Signal()))
 	}
-	return fmt.Errorf("hook exited with status %d", state.ExitCode())
+	return fmt.Errorf("exited with status %d", state.ExitCode())
 }

@@ -146,7 +146,7 @@ func awaitOther(ctx context.Context, path string, limit time.Duration) error {
 	for p.alive() {
 		switch {
 		case ctx.Err() != nil:
-			return fmt.Errorf("hook was not started: %w", context.Cause(ctx))
+			return fmt.Errorf("was not started: %w", context.Cause(ctx))
 		case time.Now().After(end):
 			return p.endGroup()
 		}

@@ -36,11 +36,11 @@ func keepDescriptors() error {
 // start runs the program in a process group of its own.
 func start(ctx context.Context, c Command, out *os.File) (*process, error) {
 	if err := keepDescriptors(); err != nil {
-		return nil, fmt.Errorf("start hook %s: keep descriptors back: %w", c.Argv[0], err)
+		return nil, fmt.Errorf("start %s: keep descriptors back: %w", c.Argv[0], err)
 	}
 	for try := 0; ; try++ {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("hook was not started: %w", context.Cause(ctx))
+			return nil, fmt.Errorf("was not started: %w", context.Cause(ctx))
 		}
 		cmd := c.command(out)
 		begun := time.Now()
@@ -49,7 +49,7 @@ func start(ctx context.Context, c Command, out *os.File) (*process, error) {
 			return follow(cmd, begun), nil
 		}
 		if !errors.Is(err, unix.ETXTBSY) || try == busyRetries {
-			return nil, fmt.Errorf("start hook %s: %w", c.Argv[0], explainStart(c.Argv[0], err))
+			return nil, fmt.Errorf("start %s: %w", c.Argv[0], explainStart(c.Argv[0], err))
 		}
 		pause(ctx, busyPause)
 	}
