@@ -42,7 +42,7 @@ func changesOf(prev, next control.DeployStatus, now time.Time) []change {
 // failure is the one line on a host that failed: name, step, reason and the
 // last line of its hook, within maxErrorLine.
 func failure(h control.HostStatus) string {
-	line := fmt.Sprintf("%s failed%s: %s", h.Name, atStep(h), reasonOf(h))
+	line := fmt.Sprintf("%s failed: %s", h.Name, reasonOf(h))
 	if tail := tailOf(h, 1); len(tail) > 0 {
 		line += " | " + tail[0]
 	}
@@ -54,32 +54,6 @@ func reasonOf(h control.HostStatus) string {
 		return "no reason given"
 	}
 	return h.Reason
-}
-
-// atStep names the step that the host failed in, unless its reason begins with
-// it.
-func atStep(h control.HostStatus) string {
-	step := stepOf(h)
-	if step == "" || strings.HasPrefix(h.Reason, step) {
-		return ""
-	}
-	return " at " + step
-}
-
-// stepOf is the step that a failed host was in, judged by what it had behind
-// it; empty if it had not begun.
-func stepOf(h control.HostStatus) string {
-	switch {
-	case h.Hook != nil:
-		return "hook"
-	case h.StageSeconds > 0:
-		return "activate"
-	case h.FetchSeconds > 0:
-		return "stage"
-	case h.Bytes != release.Bytes{}:
-		return "fetch"
-	}
-	return ""
 }
 
 // tailOf returns at most n of the last lines of the host's hook, fit for a

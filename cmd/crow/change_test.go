@@ -53,12 +53,9 @@ func TestFailureLine(t *testing.T) {
 		host control.HostStatus
 		want string
 	}{
-		{control.HostStatus{Name: "web-1", Reason: "exit status 42", Hook: hook}, "web-1 failed at hook: exit status 42 | [31mno database[0m"},
-		{control.HostStatus{Name: "web-1", Reason: "hook exited 42", Hook: hook}, "web-1 failed: hook exited 42 | [31mno database[0m"},
-		{control.HostStatus{Name: "web-1", Reason: "disk full: need\n5 MiB"}, "web-1 failed: disk full: need; 5 MiB"},
-		{control.HostStatus{Name: "web-1", Reason: "link leaves", FetchSeconds: 1}, "web-1 failed at stage: link leaves"},
-		{control.HostStatus{Name: "web-1", Reason: "no space", FetchSeconds: 1, StageSeconds: 1}, "web-1 failed at activate: no space"},
-		{control.HostStatus{Name: "web-1", Bytes: release.Bytes{Peer: 1}}, "web-1 failed at fetch: no reason given"},
+		{control.HostStatus{Name: "web-1", Reason: "hook: exited with status 42", Hook: hook}, "web-1 failed: hook: exited with status 42 | [31mno database[0m"},
+		{control.HostStatus{Name: "web-1", Reason: "fetch: disk full: need\n5 MiB"}, "web-1 failed: fetch: disk full: need; 5 MiB"},
+		{control.HostStatus{Name: "web-1", Bytes: release.Bytes{Peer: 1}}, "web-1 failed: no reason given"},
 	}
 	for _, c := range cases {
 		if got := failure(c.host); got != c.want {

@@ -117,7 +117,7 @@ func writeFailures(w io.Writer, st control.DeployStatus) {
 			fmt.Fprintf(w, "and %d hosts more: crow status %s\n", len(failed)-i, st.Deploy)
 			return
 		}
-		fmt.Fprintf(w, "  %s failed%s: %s\n", oneLine(h.Name), atStep(h), clip(oneLine(reasonOf(h)), maxErrorLine))
+		fmt.Fprintf(w, "  %s failed: %s\n", oneLine(h.Name), clip(oneLine(reasonOf(h)), maxErrorLine))
 		for _, line := range tailOf(h, summaryTail) {
 			fmt.Fprintf(w, "    | %s\n", line)
 		}
