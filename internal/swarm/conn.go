@@ -1,61 +1,14 @@
 package swarm
 
 import (
-	"context"
 	"encoding/binary"
-	"errors"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 )
-
-// maxAcceptPause is the longest wait after a failed accept.
-const maxAcceptPause = time.Second
-
-// listener accepts neighbours' connections for the torrent client.
-type listener struct {
-	net.Listener
-	swarm *Swarm
-}
-
-// Accept implements net.Listener. The client calls it in a loop, whatever it
-// returns, so an error, such as too many open files, is waited out here.
-func (l *listener) Accept() (net.Conn, error) {
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, maxAcceptPause) {
-		c, err := l.Listener.Accept()
-		if err == nil {
-			return newConn(l.swarm, c), nil
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return nil, err
-		}
-		l.swarm.log.Warn("could not accept a neighbour", zap.Error(err))
-		select {
-		case <-time.After(pause):
-		case <-l.swarm.life.Done():
-			return nil, net.ErrClosed
-		}
-	}
-}
-
-// dialer opens connections for the torrent client.
-type dialer struct{ swarm *Swarm }
-
-// Dial implements the client's Dialer.
-func (d dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	c, err := d.swarm.cfg.Security.Dial(ctx, addr)
-	if err != nil {
-		return nil, err
-	}
-	return newConn(d.swarm, c), nil
-}
-
-// DialerNetwork implements the client's Dialer.
-func (d dialer) DialerNetwork() string { return "tcp" }
 
 // conn is a connection to one neighbour under the torrent client. It follows
 // the frames in both directions to count payload by its source, and on a
