@@ -34,8 +34,8 @@ const (
 
 // stealGrace is how long a request belongs to the neighbour that it was sent
 // to. It must exceed the time that a request may take on the slowest link, or
-// blocks arrive twice: of 48 hosts at 5 Mbit/s, one block in eight did with 5 s,
-// one in a hundred with 12 s.
+// blocks arrive twice: links of a few Mbit/s with many neighbours need more than
+// 5 s. It is also how long a neighbour that stalls can keep a block to itself.
 const stealGrace = 12 * time.Second
 
 // maxRequestBuffer is how much of what one neighbour has asked for is read
@@ -77,7 +77,7 @@ func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
 	c.ExtendedHandshakeClientVersion = "crow"
 	c.Slogger = slog.New(zapslog.NewHandler(cfg.Log.WithOptions(zap.IncreaseLevel(zapcore.WarnLevel)).Core()))
 
-	// The listener and the dialer are crow's own: see conn.go.
+	// The listener and the dialer are crow's own: see listen.go.
 	c.DisableTCP, c.DisableUTP = true, true
 	c.DialForPeerConns = false
 	// Who is in the swarm is said by crow's trackers alone.

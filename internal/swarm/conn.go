@@ -69,7 +69,10 @@ func (c *conn) Read(b []byte) (int, error) {
 // Pieces wait for the uplink; everything else goes out at once.
 func (c *conn) Write(b []byte) (int, error) {
 	if !c.atBoundary() { // a handshake
-		return len(b), c.send(b)
+		if err := c.send(b); err != nil {
+			return 0, err
+		}
+		return len(b), nil
 	}
 	for rest := b; len(rest) > 0; {
 		control, piece, after := cutPiece(rest)

@@ -26,6 +26,7 @@ type guest struct {
 	holds  []bool
 	shown  []bool
 	open   int // shown, not yet held
+	gone   bool
 }
 
 func newShowing(pieces int) *showing {
@@ -84,13 +85,13 @@ func (s *showing) leave(g *guest) {
 			s.held[i]--
 		}
 	}
-	g.joined = false
+	g.joined, g.gone = false, true
 	clear(g.holds)
 }
 
 func (s *showing) hold(g *guest, piece int) {
-	if piece >= len(g.holds) || g.holds[piece] {
-		return
+	if g.gone || piece < 0 || piece >= len(g.holds) || g.holds[piece] {
+		return // gone: a frame that was on its way when the connection closed
 	}
 	g.holds[piece] = true
 	s.held[piece]++
