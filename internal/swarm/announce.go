@@ -29,9 +29,6 @@ const (
 	stoppedTimeout  = time.Second
 )
 
-// fewNeighbours is the number of connections below which a transfer is hungry.
-const fewNeighbours = 8
-
 // maxAnswerLen bounds a tracker's answer, in bytes: 30 neighbours take 540.
 const maxAnswerLen = 64 << 10
 

@@ -4,17 +4,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"log/slog"
-	"math"
 	"net/netip"
-	"time"
 
 	"github.com/anacrolix/torrent"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/time/rate"
-
-	"crow/internal/release"
 )
 
 // Sizes of requests, in bytes. Larger requests cost less CPU and keep slow
@@ -31,12 +27,6 @@ const (
 	maxPeerConns   = 30
 	maxSeederConns = 16
 )
-
-// stealGrace is how long a request belongs to the neighbour that it was sent
-// to. It must exceed the time that a request may take on the slowest link, or
-// blocks arrive twice: links of a few Mbit/s with many neighbours need more than
-// 5 s. It is also how long a neighbour that stalls can keep a block to itself.
-const stealGrace = 12 * time.Second
 
 // maxRequestBuffer is how much of what one neighbour has asked for is read
 // ahead of the socket, in bytes.
@@ -92,17 +82,11 @@ func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
 	c.DialRateLimiter = rate.NewLimiter(rate.Inf, 1)
 	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)
 	c.HalfOpenConnsPerTorrent = maxPeerConns
-	c.StealRequestGrace = stealGrace
+	measureGrace(c)
 	// The limit counts pieces in order, rarest first, and so ends before it has come
 	// to the few that a super-seeding seeder shows: a large artifact would stand still.
 	c.MaxUnverifiedBytes = 0
 	c.MaxAllocPeerRequestDataPerConn = maxRequestBuffer
-	if cfg.Upload > 0 {
-		c.UploadRateLimiter = newLimiter(cfg.Upload)
-	}
-	if cfg.Download > 0 {
-		c.DownloadRateLimiter = newLimiter(cfg.Download)
-	}
 	return torrent.NewClient(c)
 }
 
@@ -111,11 +95,4 @@ func maxConns(role Role) int {
 		return maxSeederConns
 	}
 	return maxPeerConns
-}
-
-// newLimiter allows bursts of a tenth of a second, and of one request at least,
-// since a limiter never lets through more than its burst at once.
-func newLimiter(r release.Rate) *rate.Limiter {
-	burst := math.Max(float64(r)/10, maxRequestBuffer)
-	return rate.NewLimiter(rate.Limit(r), int(burst))
 }

@@ -1,11 +1,13 @@
 package swarm
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -18,7 +20,8 @@ type conn struct {
 	swarm *Swarm
 	peer  atomic.Pointer[neighbour] // set by the neighbour's handshake
 
-	in framer // used by the client's one reader alone
+	in        framer    // used by the client's one reader alone
+	receiving receiving // the same
 
 	writing sync.Mutex // keeps frames whole; guards out and hidden
 	out     framer
@@ -33,25 +36,30 @@ type conn struct {
 }
 
 func newConn(s *Swarm, c net.Conn) *conn {
-	if err := limitUnsent(c); err != nil {
-		s.log.Debug("could not bound the socket's unsent bytes", zap.Error(err))
+	receiving, err := newReceiving(c)
+	if err = cmp.Or(err, limitUnsent(c)); err != nil {
+		s.log.Debug("could not set up a neighbour's socket", zap.Error(err))
 	}
-	return &conn{Conn: c, swarm: s, outbox: newOutbox(), ended: make(chan struct{})}
+	s.conns.Add(1)
+	return &conn{Conn: c, receiving: receiving, swarm: s, outbox: newOutbox(), ended: make(chan struct{})}
 }
 
 // neighbour is who a connection leads to.
 type neighbour struct {
+	conn   *conn
 	to     *transfer
 	key    string // address key, from its peer ID
 	seeder bool
-	guest  *guest // what it has and is shown; nil unless this node super-seeds
+	holds  pieceSet
+	guest  *guest // what it is shown; nil unless this node super-seeds
 	left   sync.Once
 }
 
 // leave takes the neighbour off the transfer's books, once.
 func (p *neighbour) leave() {
 	p.left.Do(func() {
-		p.to.countConn(p.key, -1)
+		p.to.disconnected(p.conn)
+		p.to.held.leave(p.holds)
 		if p.guest != nil {
 			p.to.show.leave(p.guest)
 		}
@@ -60,8 +68,17 @@ func (p *neighbour) leave() {
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
+	limit := &c.swarm.limits.download
+	limited := limit.on()
+	c.receiving.prepare(c.in.pieceLeft(), limit.window(int(c.swarm.conns.Load())))
+	if limited {
+		b = b[:min(len(b), limitSlice)]
+	}
 	n, err := c.Conn.Read(b)
 	c.in.feed(b[:n], (*incoming)(c))
+	if limited && n > 0 && !limit.wait(n, c.ended) {
+		return n, net.ErrClosed
+	}
 	return n, err
 }
 
@@ -103,19 +120,21 @@ func (c *conn) post(piece []byte) bool {
 	return ok
 }
 
-// pump sends the frames in the outbox, each when the uplink has a slot for it,
-// until there are none.
+// pump sends the frames in the outbox, one whenever the uplink has a slot for
+// this connection, until there are none.
 func (c *conn) pump() {
-	for {
-		frame, ok := c.outbox.take()
-		if !ok {
-			return
-		}
-		release, ok := c.swarm.uplink.acquire(c.ended)
+	t := c.peer.Load().to // there is one: pieces follow a handshake
+	for !c.outbox.rest() {
+		release, ok := c.swarm.uplink.acquire(&t.turn, func() int { return c.outbox.rarity(t.held) }, c.ended)
 		if !ok {
 			continue // the outbox is closed too
 		}
-		err := c.send(frame)
+		frame, ok := c.outbox.take(t.held)
+		if !ok {
+			release()
+			continue
+		}
+		err := c.sendPiece(frame)
 		release()
 		recycle(frame)
 		if err != nil {
@@ -132,16 +151,46 @@ func (c *conn) send(b []byte) error {
 	c.writing.Lock()
 	if p := c.peer.Load(); !c.hidden && p != nil && p.guest != nil && c.out.atBoundary() {
 		if b, c.hidden = hideHaves(b); c.hidden {
-			c.show(p.to.show.join(p.guest))
+			c.show(p.to.show.join(p.guest, time.Now()))
 		}
 	}
-	_, err := c.Conn.Write(b)
-	c.out.feed(b, (*outgoing)(c))
+	err := c.write(b)
 	c.writing.Unlock()
 	if err != nil {
 		return err
 	}
 	return c.flushShown()
+}
+
+// sendPiece writes a whole piece frame as fast as the upload limit lets it.
+func (c *conn) sendPiece(frame []byte) error {
+	limit := &c.swarm.limits.upload
+	c.writing.Lock()
+	var err error
+	for rest := frame; len(rest) > 0 && err == nil; {
+		n := len(rest)
+		if limit.on() {
+			n = min(n, limitSlice)
+			if !limit.wait(n, c.ended) {
+				err = net.ErrClosed
+				break
+			}
+		}
+		err = c.write(rest[:n])
+		rest = rest[n:]
+	}
+	c.writing.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.flushShown()
+}
+
+// write needs c.writing.
+func (c *conn) write(b []byte) error {
+	_, err := c.Conn.Write(b)
+	c.out.feed(b, (*outgoing)(c))
+	return err
 }
 
 // show queues Have frames of pieces, to be sent by flushShown.
@@ -150,6 +199,14 @@ func (c *conn) show(pieces []int) {
 	defer c.queue.Unlock()
 	for _, p := range pieces {
 		c.shown = appendHave(c.shown, p)
+	}
+}
+
+// tell shows pieces, as soon as nobody is writing.
+func (c *conn) tell(pieces []int) {
+	c.show(pieces)
+	if err := c.flushShown(); err != nil {
+		c.Conn.Close() // the client's reader sees it next
 	}
 }
 
@@ -190,6 +247,7 @@ func (c *conn) writeShown() error {
 func (c *conn) Close() error {
 	if !c.closed.Swap(true) {
 		close(c.ended)
+		c.swarm.conns.Add(-1)
 		c.outbox.close()
 	}
 	if p := c.peer.Load(); p != nil {
@@ -207,16 +265,16 @@ func (c *incoming) handshake(h []byte) {
 		return // the client will hang up
 	}
 	id := string(h[handshakePeer:])
-	p := &neighbour{to: t, seeder: strings.HasPrefix(id, seederPrefix)}
+	p := &neighbour{conn: (*conn)(c), to: t, holds: newPieceSet(t.meta.Pieces), seeder: strings.HasPrefix(id, seederPrefix)}
 	if p.seeder || strings.HasPrefix(id, peerPrefix) {
 		p.key = id[len(peerPrefix):][:addressKeyLen]
 	} else {
 		p.key = c.RemoteAddr().String() // another client: its peer ID says nothing
 	}
 	if t.show != nil {
-		p.guest = t.show.newGuest()
+		p.guest = t.show.newGuest((*conn)(c).tell)
 	}
-	t.countConn(p.key, +1)
+	t.joined(p.conn, p.key)
 	c.peer.Store(p)
 	if c.closed.Load() { // meanwhile, and Close saw nobody
 		p.leave()
@@ -236,19 +294,29 @@ func (c *incoming) payload(n int) {
 
 func (c *incoming) frame(kind byte, body []byte) {
 	p := c.peer.Load()
-	if p == nil || p.guest == nil {
+	if p == nil {
 		return
 	}
 	switch {
 	case kind == frameHave && len(body) == haveLen-headLen:
-		(*conn)(c).show(p.to.show.completed(p.guest, int(binary.BigEndian.Uint32(body))))
+		c.holds(p, int(binary.BigEndian.Uint32(body)))
 	case kind == frameBitfield:
-		(*conn)(c).show(p.to.show.has(p.guest, body))
+		p.to.held.addBitfield(p.holds, body)
+		if p.guest != nil {
+			(*conn)(c).tell(p.to.show.has(p.guest, body, time.Now()))
+		}
 	case kind == frameHaveAll:
-		p.to.show.hasAll(p.guest)
+		p.to.held.addAll(p.holds)
+		if p.guest != nil {
+			p.to.show.hasAll(p.guest, time.Now())
+		}
 	}
-	if err := (*conn)(c).flushShown(); err != nil {
-		c.Conn.Close() // the client's reader sees it next
+}
+
+func (c *incoming) holds(p *neighbour, piece int) {
+	p.to.held.add(p.holds, piece)
+	if p.guest != nil {
+		(*conn)(c).tell(p.to.show.completed(p.guest, piece, time.Now()))
 	}
 }
 

@@ -52,6 +52,15 @@ func (f *framer) atBoundary() bool {
 	return len(f.shook) == handshakeLen && len(f.head) == 0 && f.left == 0
 }
 
+// pieceLeft is how many bytes of a piece frame are still to come; 0 between
+// frames and within others.
+func (f *framer) pieceLeft() int {
+	if f.kind != framePiece {
+		return 0
+	}
+	return f.left
+}
+
 func (f *framer) feed(b []byte, s sink) {
 	for len(b) > 0 {
 		switch {

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -43,19 +44,57 @@ func (o *outbox) put(frame []byte) (start, ok bool) {
 	return start, true
 }
 
-// take returns the oldest frame, or none when the box is empty or closed, which
-// ends the emptying.
-func (o *outbox) take() (frame []byte, ok bool) {
+// rest reports that there is nothing to send, which ends the emptying.
+func (o *outbox) rest() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.frames) > 0 && !o.closed {
+		return false
+	}
+	o.busy = false
+	return true
+}
+
+// rarity is how many neighbours hold the rarest piece in the box.
+func (o *outbox) rarity(held holdings) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, holders := o.rarest(held)
+	return holders
+}
+
+// take returns a frame of the rarest piece, the oldest of these. ok is false if
+// the box is empty or closed.
+func (o *outbox) take(held holdings) (frame []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.frames) == 0 || o.closed {
-		o.busy = false
 		return nil, false
 	}
-	frame, o.frames = o.frames[0], o.frames[1:]
+	at, _ := o.rarest(held)
+	frame = o.frames[at]
+	o.frames = slices.Delete(o.frames, at, at+1)
 	o.size -= len(frame)
 	o.room.Signal()
 	return frame, true
+}
+
+// rarest needs o.mu and a frame in the box.
+func (o *outbox) rarest(held holdings) (at, holders int) {
+	for i, frame := range o.frames {
+		if n := held.of(pieceOf(frame)); i == 0 || n < holders {
+			at, holders = i, n
+		}
+	}
+	return at, holders
+}
+
+// pieceOf is the number of the piece that a piece frame is part of.
+func pieceOf(frame []byte) int {
+	if len(frame) < headLen+pieceFields {
+		return -1
+	}
+	return int(binary.BigEndian.Uint32(frame[headLen:]))
 }
 
 func (o *outbox) close() {

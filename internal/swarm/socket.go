@@ -28,3 +28,41 @@ func limitUnsent(c net.Conn) error {
 	}
 	return optErr
 }
+
+// maxLowWater bounds how much of a piece is waited for in the kernel, in bytes:
+// a part of the smallest receive buffer.
+const maxLowWater = 32 << 10
+
+// receiving is how the kernel receives for a connection's one reader. What goes
+// wrong here shows in the read that follows, if it matters.
+type receiving struct {
+	raw      syscall.RawConn
+	lowWater int
+	window   int
+}
+
+func newReceiving(c net.Conn) (receiving, error) {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	return receiving{raw: raw, lowWater: 1, window: openWindow}, err
+}
+
+// prepare sets up the next read: what the neighbour may send ahead of it
+// (TCP_WINDOW_CLAMP), and that the reader sleeps until left bytes have arrived,
+// or enough of them (SO_RCVLOWAT); 0 means anything. A link that is slow for
+// the machine would wake it for each packet, and nothing can be done with a part
+// of a block.
+func (r *receiving) prepare(left, window int) {
+	if window != r.window {
+		r.window = window
+		r.set(unix.IPPROTO_TCP, unix.TCP_WINDOW_CLAMP, window)
+	}
+	// More than fits into the window would never arrive.
+	if n := max(1, min(left, maxLowWater, window/4)); n != r.lowWater {
+		r.lowWater = n
+		r.set(unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
+	}
+}
+
+func (r *receiving) set(level, option, value int) {
+	_ = r.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), level, option, value) })
+}

@@ -35,6 +35,7 @@ const (
 // chose. It stands in for the library's file storage, which derives names from
 // the torrent, maps files into memory and creates them at full length.
 type file struct {
+	meta     Torrent
 	data     *os.File
 	journal  *os.File     // nil: complete from the start
 	local    atomic.Int64 // bytes that were there already and passed their check
@@ -47,6 +48,7 @@ type file struct {
 
 	mu     sync.Mutex // guards states and the journal's end
 	states []pieceState
+	front  int // pieces from the first on that are complete without a gap
 }
 
 // openComplete opens a file whose pieces are all taken to be there.
@@ -63,7 +65,7 @@ func openComplete(path string, m Torrent) (*file, error) {
 		data.Close()
 		return nil, err
 	}
-	f := &file{data: data, states: make([]pieceState, m.Pieces)}
+	f := &file{meta: m, data: data, states: make([]pieceState, m.Pieces)}
 	f.complete.Store(&fi)
 	for i := range f.states {
 		f.states[i] = pieceComplete
@@ -78,7 +80,7 @@ func openPartial(path string, m Torrent) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open partial artifact: %w", err)
 	}
-	f := &file{data: data, states: make([]pieceState, m.Pieces)}
+	f := &file{meta: m, data: data, states: make([]pieceState, m.Pieces)}
 	if err := f.prepare(path, m.Size); err != nil {
 		f.Close()
 		return nil, err
@@ -225,8 +227,26 @@ func (p piece) WriteAt(b []byte, off int64) (int, error) {
 
 // WriteTo hands the piece to the hasher in large reads.
 func (p piece) WriteTo(w io.Writer) (int64, error) {
-	const readSize = 256 << 10
-	return io.CopyBuffer(w, io.NewSectionReader(p.file.data, p.offset, p.length), make([]byte, readSize))
+	b := hashBuffers.Get().(*[hashRead]byte)
+	defer hashBuffers.Put(b)
+	return io.CopyBuffer(w, io.NewSectionReader(p.file.data, p.offset, p.length), b[:])
+}
+
+// hashRead is how much of a piece is read at a time to be hashed, in bytes: few
+// calls, and still in the processor's cache when it is hashed.
+const hashRead = 128 << 10
+
+// hashBuffers keeps them from being allocated, and cleared, for each piece.
+var hashBuffers = sync.Pool{New: func() any { return new([hashRead]byte) }}
+
+// frontLen is how many bytes from the start are verified without a gap.
+func (f *file) frontLen() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.front < len(f.states) && f.states[f.front] == pieceComplete {
+		f.front++
+	}
+	return min(int64(f.front)*f.meta.PieceLength, f.meta.Size)
 }
 
 // Completion implements storage.PieceImpl.

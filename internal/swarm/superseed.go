@@ -1,27 +1,51 @@
 package swarm
 
 import (
-	"math/rand/v2"
-	"slices"
 	"sync"
+	"time"
 )
 
 // openPieces is how many pieces a guest is shown that it has not completed: one
 // on its way and one to follow, so that its link never waits for a round trip.
 const openPieces = 2
 
+// When a piece is shown again. What the seeder sends twice it sends in the place
+// of something that nobody has, so it waits for the guests to pass on what they
+// have among themselves.
+const (
+	// A piece that no guest has completed is shown to another one when it takes
+	// this many times as long as others did, and minLate at least.
+	lateFactor = 2
+	minLate    = time.Second
+	// Pieces that some guest holds are shown again when no guest has completed
+	// one that was new to all for this long.
+	quietAfter = 2 * time.Second
+	// reviewPeriod is how often it is seen to.
+	reviewPeriod = 500 * time.Millisecond
+)
+
 // showing is super-seeding (BEP 16) of one torrent: the seeder claims to have
 // nothing and shows each guest a piece or two at a time, a different one to
 // each, so that its link carries every piece about once and the guests pass
 // them on among themselves.
 type showing struct {
-	mu    sync.Mutex
-	shown []uint32 // how often each piece was shown
-	held  []uint32 // how many guests hold each piece
+	mu      sync.Mutex
+	pieces  []shownPiece
+	guests  map[*guest]struct{} // that have joined
+	news    time.Time           // when a guest last completed a piece that no other held
+	typical time.Duration       // moving average from being shown to being held
+}
+
+// shownPiece is what the seeder knows of one piece.
+type shownPiece struct {
+	shown int       // to so many guests, but for those that left without it
+	held  int       // by so many guests
+	at    time.Time // when it was last shown
 }
 
 // guest is one neighbour of a seeder: what it holds and what it was shown.
 type guest struct {
+	tell   func(pieces []int) // shows it pieces
 	joined bool
 	holds  []bool
 	shown  []bool
@@ -30,101 +54,150 @@ type guest struct {
 }
 
 func newShowing(pieces int) *showing {
-	return &showing{shown: make([]uint32, pieces), held: make([]uint32, pieces)}
+	return &showing{pieces: make([]shownPiece, pieces), guests: map[*guest]struct{}{}}
 }
 
-func (s *showing) newGuest() *guest {
-	return &guest{holds: make([]bool, len(s.held)), shown: make([]bool, len(s.held))}
+func (s *showing) newGuest(tell func(pieces []int)) *guest {
+	return &guest{tell: tell, holds: make([]bool, len(s.pieces)), shown: make([]bool, len(s.pieces))}
 }
 
 // join returns the first pieces to show a guest. What it has told of its own
 // pieces before counts.
-func (s *showing) join(g *guest) []int {
+func (s *showing) join(g *guest, now time.Time) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if g.gone {
+		return nil
+	}
 	g.joined = true
-	return s.fill(g)
+	s.guests[g] = struct{}{}
+	return s.fill(g, now)
 }
 
 // completed notes that a guest holds a piece and returns what to show it next.
-func (s *showing) completed(g *guest, piece int) []int {
+func (s *showing) completed(g *guest, piece int, now time.Time) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hold(g, piece)
-	return s.fill(g)
+	s.hold(g, piece, now)
+	return s.fill(g, now)
 }
 
 // has notes a guest's bitfield (BEP 3: the first piece is the high bit of the
 // first byte) and returns what to show it next.
-func (s *showing) has(g *guest, bitfield []byte) []int {
+func (s *showing) has(g *guest, bitfield []byte, now time.Time) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.held {
+	for i := range s.pieces {
 		if i/8 < len(bitfield) && bitfield[i/8]&(0x80>>(i%8)) != 0 {
-			s.hold(g, i)
+			s.hold(g, i, now)
 		}
 	}
-	return s.fill(g)
+	return s.fill(g, now)
 }
 
 // hasAll notes a guest that is complete.
-func (s *showing) hasAll(g *guest) {
+func (s *showing) hasAll(g *guest, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.held {
-		s.hold(g, i)
+	for i := range s.pieces {
+		s.hold(g, i, now)
 	}
 }
 
-// leave forgets a guest.
+// leave forgets a guest. What it was shown and did not complete is as if it had
+// never been shown.
 func (s *showing) leave(g *guest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, holds := range g.holds {
-		if holds {
-			s.held[i]--
+	if g.gone {
+		return
+	}
+	for i := range s.pieces {
+		switch {
+		case g.holds[i]:
+			s.pieces[i].held--
+		case g.shown[i]:
+			s.pieces[i].shown--
 		}
 	}
 	g.joined, g.gone = false, true
-	clear(g.holds)
+	delete(s.guests, g)
 }
 
-func (s *showing) hold(g *guest, piece int) {
+// review shows guests what has become due for being shown again.
+func (s *showing) review(now time.Time) {
+	type due struct {
+		guest  *guest
+		pieces []int
+	}
+	var all []due
+	s.mu.Lock()
+	for g := range s.guests {
+		if next := s.fill(g, now); len(next) > 0 {
+			all = append(all, due{g, next})
+		}
+	}
+	s.mu.Unlock()
+	for _, d := range all {
+		d.guest.tell(d.pieces)
+	}
+}
+
+func (s *showing) hold(g *guest, piece int, now time.Time) {
 	if g.gone || piece < 0 || piece >= len(g.holds) || g.holds[piece] {
 		return // gone: a frame that was on its way when the connection closed
 	}
+	p := &s.pieces[piece]
 	g.holds[piece] = true
-	s.held[piece]++
+	if p.held++; p.held == 1 {
+		s.news = now
+	}
 	if g.shown[piece] {
 		g.open--
+		s.typical += (now.Sub(p.at) - s.typical) / 16
 	}
 }
 
-func (s *showing) fill(g *guest) []int {
+func (s *showing) fill(g *guest, now time.Time) []int {
 	var next []int
 	for g.joined && g.open < openPieces {
-		piece, ok := nextToShow(s.shown, s.held, g, rand.IntN(len(s.shown)))
+		piece, ok := nextToShow(s.pieces, g, s.terms(now))
 		if !ok {
 			break
 		}
 		g.shown[piece] = true
 		g.open++
-		s.shown[piece]++
+		s.pieces[piece].shown++
+		s.pieces[piece].at = now
 		next = append(next, piece)
 	}
-	return slices.Clip(next)
+	return next
 }
 
-// nextToShow chooses the piece to show a guest: of those that it neither holds
-// nor was shown, the least shown, then the least held; ties go to the first one
-// from the piece numbered from on. ok is false if there is none.
-func nextToShow(shown, held []uint32, g *guest, from int) (piece int, ok bool) {
-	for k := range shown {
-		i := (from + k) % len(shown)
-		if g.holds[i] || g.shown[i] {
-			continue
-		}
-		if !ok || shown[i] < shown[piece] || shown[i] == shown[piece] && held[i] < held[piece] {
+// terms are what decides whether a piece may be shown again.
+type terms struct {
+	late  time.Time // pieces that nobody holds may be, if last shown before this
+	quiet bool      // pieces that somebody holds may be
+}
+
+func (s *showing) terms(now time.Time) terms {
+	return terms{late: now.Add(-max(lateFactor*s.typical, minLate)), quiet: now.Sub(s.news) >= quietAfter}
+}
+
+// nextToShow chooses the piece to show a guest, of those that it neither holds
+// nor was shown: the first that nobody was shown, so that the artifact spreads
+// from its beginning and can be hashed as it does; or else one that is late; or
+// else, when all is quiet, the least held, then least shown. ok is false if there
+// is none.
+func nextToShow(pieces []shownPiece, g *guest, t terms) (piece int, ok bool) {
+	for i, p := range pieces {
+		switch {
+		case g.holds[i] || g.shown[i]:
+		case p.shown == 0 && p.held == 0:
+			return i, true
+		case p.held == 0 && p.at.After(t.late):
+		case p.held > 0 && !t.quiet:
+		case !ok || p.held < pieces[piece].held || p.held == pieces[piece].held && p.shown < pieces[piece].shown:
 			piece, ok = i, true
 		}
 	}

@@ -3,86 +3,262 @@ package swarm
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
 
+// at is a moment of the tests' time.
+func at(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
+
 func TestNextToShow(t *testing.T) {
+	// Pieces that were shown before at(0) are late.
+	const early, late = time.Second, -time.Second
+	never := shownPiece{}
+	shown := func(shown, held int, when time.Duration) shownPiece { return shownPiece{shown, held, at(when)} }
+	all := []int{0, 1, 2}
 	for name, c := range map[string]struct {
-		shown, held         []uint32
-		holds, alreadyShown []bool
-		from, want          int
-		ok                  bool
+		pieces       []shownPiece
+		holds, shown []int
+		quiet        bool
+		want         int // -1: none
 	}{
-		"ties go round from a start": {[]uint32{0, 0, 0}, []uint32{0, 0, 0}, make([]bool, 3), make([]bool, 3), 2, 2, true},
-		"least shown":                {[]uint32{2, 1, 2}, []uint32{0, 9, 0}, make([]bool, 3), make([]bool, 3), 0, 1, true},
-		"then least held":            {[]uint32{1, 1, 1}, []uint32{3, 2, 3}, make([]bool, 3), make([]bool, 3), 0, 1, true},
-		"not what it holds":          {[]uint32{0, 1}, []uint32{0, 0}, []bool{true, false}, make([]bool, 2), 0, 1, true},
-		"not what it was shown":      {[]uint32{0, 1}, []uint32{0, 0}, make([]bool, 2), []bool{true, false}, 0, 1, true},
-		"nothing left":               {[]uint32{0, 1}, []uint32{0, 0}, []bool{true, false}, []bool{false, true}, 0, 0, false},
+		"the first that was never shown":       {pieces: []shownPiece{never, never, never}, holds: []int{0}, want: 1},
+		"before what was shown and is late":    {pieces: []shownPiece{shown(1, 0, late), shown(1, 0, late), never}, want: 2},
+		"also when all is quiet":               {pieces: []shownPiece{shown(1, 1, late), shown(1, 0, late), never}, quiet: true, want: 2},
+		"not what it holds":                    {pieces: []shownPiece{never, shown(1, 0, late)}, holds: []int{0}, want: 1},
+		"not what it was shown":                {pieces: []shownPiece{shown(1, 0, late), never}, shown: []int{0, 1}, want: -1},
+		"not what another is bringing":         {pieces: []shownPiece{shown(1, 0, early)}, want: -1},
+		"not even when all is quiet":           {pieces: []shownPiece{shown(1, 0, early)}, quiet: true, want: -1},
+		"what another should have brought":     {pieces: []shownPiece{shown(1, 0, early), shown(1, 0, late)}, want: 1},
+		"of these the least shown":             {pieces: []shownPiece{shown(3, 0, late), shown(2, 0, late), shown(3, 0, late)}, want: 1},
+		"not what somebody holds":              {pieces: []shownPiece{shown(1, 1, late), shown(0, 1, 0)}, want: -1},
+		"but when all is quiet":                {pieces: []shownPiece{shown(1, 1, early)}, quiet: true, want: 0},
+		"then the least held":                  {pieces: []shownPiece{shown(1, 3, late), shown(9, 2, late), shown(1, 3, late)}, quiet: true, want: 1},
+		"then the least shown":                 {pieces: []shownPiece{shown(2, 2, late), shown(2, 2, late), shown(1, 2, late)}, quiet: true, want: 2},
+		"late before held":                     {pieces: []shownPiece{shown(0, 1, late), shown(5, 0, late)}, quiet: true, want: 1},
+		"got elsewhere, shown to nobody":       {pieces: []shownPiece{shown(0, 1, 0)}, want: -1},
+		"nothing to a guest that has all":      {pieces: []shownPiece{never, never, never}, holds: all, quiet: true, want: -1},
+		"nothing to a guest that is shown all": {pieces: []shownPiece{never, never, never}, shown: all, quiet: true, want: -1},
 	} {
-		got, ok := nextToShow(c.shown, c.held, &guest{holds: c.holds, shown: c.alreadyShown}, c.from)
-		if got != c.want || ok != c.ok {
-			t.Errorf("%s: %d, %t; want %d, %t", name, got, ok, c.want, c.ok)
+		g := &guest{holds: make([]bool, len(c.pieces)), shown: make([]bool, len(c.pieces))}
+		for _, i := range c.holds {
+			g.holds[i] = true
+		}
+		for _, i := range c.shown {
+			g.shown[i] = true
+		}
+		got, ok := nextToShow(c.pieces, g, terms{late: at(0), quiet: c.quiet})
+		if ok != (c.want >= 0) || ok && got != c.want {
+			t.Errorf("%s: %d, %t; want %d", name, got, ok, c.want)
 		}
 	}
 }
 
-// Whatever the guests do, each comes to be shown every piece that it lacks, and
-// never more than openPieces that it has not completed.
+// audience is guests of a showing, and what they were shown and did not
+// complete. It keeps its own books, against which each showing is checked.
+type audience struct {
+	*rapid.T
+	s      *showing
+	now    time.Time
+	guests []*guest
+	open   map[*guest][]int
+	since  map[*guest]map[int]time.Time // when shown what it is yet to complete
+	holds  map[*guest]map[int]bool
+	news   time.Time // when a piece was completed that nobody held
+}
+
+func (a *audience) join() *guest {
+	var g *guest
+	g = a.s.newGuest(func(pieces []int) { a.shown(g, pieces) })
+	a.since[g], a.holds[g] = map[int]time.Time{}, map[int]bool{}
+	a.guests = append(a.guests, g)
+	a.shown(g, a.s.join(g, a.now))
+	return g
+}
+
+func (a *audience) leave(g *guest) {
+	a.guests = slices.DeleteFunc(a.guests, func(o *guest) bool { return o == g })
+	delete(a.open, g)
+	a.s.leave(g)
+}
+
+func (a *audience) completes(g *guest, piece int) {
+	if !a.anyHolds(piece) && piece < len(a.s.pieces) {
+		a.news = a.now
+	}
+	a.holds[g][piece] = true
+	a.open[g] = slices.DeleteFunc(a.open[g], func(p int) bool { return p == piece })
+	a.shown(g, a.s.completed(g, piece, a.now))
+}
+
+func (a *audience) anyHolds(piece int) bool {
+	return slices.ContainsFunc(a.guests, func(g *guest) bool { return a.holds[g][piece] })
+}
+
+// shown checks and notes that a guest was shown pieces.
+func (a *audience) shown(g *guest, pieces []int) {
+	for _, p := range pieces {
+		if _, before := a.since[g][p]; before || a.holds[g][p] {
+			a.Fatalf("a guest was shown piece %d, which it has or was shown before", p)
+		}
+		held := a.anyHolds(p)
+		if held && a.now.Sub(a.news) < quietAfter {
+			a.Fatalf("piece %d was shown while a guest has it and all goes well", p)
+		}
+		for _, other := range a.guests {
+			if since, ok := a.since[other][p]; ok && !held && a.now.Sub(since) < minLate {
+				a.Fatalf("piece %d was shown while another guest brings it", p)
+			}
+		}
+		a.since[g][p] = a.now
+		a.open[g] = append(a.open[g], p)
+	}
+	if g.open > openPieces || g.open != len(a.open[g]) {
+		a.Fatalf("%d pieces open, %v unanswered", g.open, a.open[g])
+	}
+}
+
+func (a *audience) passes(d time.Duration) {
+	a.now = a.now.Add(d)
+	a.s.review(a.now)
+}
+
+// Whatever the guests do, a piece is not shown again without need, no guest has
+// more than openPieces that it has not completed, and in the end each has been
+// shown every piece that it lacked.
 func TestShowingReachesEveryPiece(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const pieces = 20
-		s := newShowing(pieces)
-		guests := make([]*guest, rapid.IntRange(1, 5).Draw(t, "guests"))
-		waiting := make([][]int, len(guests))
-		for i := range guests {
-			guests[i] = s.newGuest()
-			waiting[i] = s.join(guests[i])
+		a := &audience{T: t, s: newShowing(pieces), now: at(0), open: map[*guest][]int{}, since: map[*guest]map[int]time.Time{}, holds: map[*guest]map[int]bool{}}
+		for range rapid.IntRange(1, 5).Draw(t, "guests") {
+			a.join()
 		}
-		for range len(guests) * pieces * 3 {
-			i := rapid.IntRange(0, len(guests)-1).Draw(t, "guest")
-			g := guests[i]
+		for range len(a.guests) * pieces * 3 {
+			g := rapid.SampledFrom(a.guests).Draw(t, "guest")
 			switch rapid.IntRange(0, 9).Draw(t, "event") {
 			case 0:
-				s.leave(g)
-				guests[i] = s.newGuest()
-				waiting[i] = s.join(guests[i])
+				a.leave(g)
+				a.join()
 			case 1: // something that it got elsewhere
-				got := rapid.IntRange(0, pieces+3).Draw(t, "piece")
-				waiting[i] = slices.DeleteFunc(append(waiting[i], s.completed(g, got)...), func(p int) bool { return p == got })
+				a.completes(g, rapid.IntRange(0, pieces+3).Draw(t, "piece"))
+			case 2, 3:
+				a.passes(time.Duration(rapid.IntRange(1, 3000).Draw(t, "milliseconds")) * time.Millisecond)
 			default:
-				if len(waiting[i]) > 0 {
-					got := waiting[i][0]
-					waiting[i] = append(waiting[i][1:], s.completed(g, got)...)
+				if len(a.open[g]) > 0 {
+					a.completes(g, a.open[g][0])
 				}
 			}
-			if guests[i].open > openPieces || guests[i].open != len(waiting[i]) {
-				t.Fatalf("%d pieces open, %v unanswered", guests[i].open, waiting[i])
+		}
+		stalled := rapid.Bool().Draw(t, "one stalls")
+		for range 6 * pieces {
+			a.passes(reviewPeriod)
+			for i, g := range a.guests {
+				if open := a.open[g]; len(open) > 0 && !(stalled && i == 0 && len(a.guests) > 1) {
+					a.completes(g, open[0])
+				}
 			}
 		}
-		for i, g := range guests {
-			for len(waiting[i]) > 0 {
-				waiting[i] = append(waiting[i][1:], s.completed(g, waiting[i][0])...)
-			}
-			if slices.Contains(g.holds, false) {
+		for i, g := range a.guests {
+			if slices.Contains(g.holds, false) && !(stalled && i == 0 && len(a.guests) > 1) {
 				t.Fatalf("guest %d ends without some piece: %v", i, g.holds)
 			}
 		}
-		for _, g := range guests {
-			s.leave(g)
-			s.completed(g, 0) // read from the connection before it closed
+		for _, g := range slices.Clone(a.guests) {
+			a.leave(g)
+			a.s.leave(g)               // twice is once
+			a.s.completed(g, 0, a.now) // read from the connection before it closed
 		}
-		if slices.ContainsFunc(s.held, func(n uint32) bool { return n != 0 }) {
-			t.Fatalf("all have left, yet pieces are held: %v", s.held)
+		if slices.ContainsFunc(a.s.pieces, func(p shownPiece) bool { return p.held != 0 }) || len(a.s.guests) != 0 {
+			t.Fatalf("all have left, yet pieces are held, or guests there: %v", a.s.pieces)
 		}
 	})
 }
 
+// show has guests join a showing at at(0), each told of its pieces by review
+// into told.
+func join(s *showing, guests int) (joined []*guest, shown [][]int, told [][]int) {
+	told = make([][]int, guests)
+	for i := range guests {
+		g := s.newGuest(func(pieces []int) { told[i] = append(told[i], pieces...) })
+		joined = append(joined, g)
+		shown = append(shown, s.join(g, at(0)))
+	}
+	return joined, shown, told
+}
+
+func TestShowingGivesEachGuestOthers(t *testing.T) {
+	_, shown, _ := join(newShowing(3*openPieces), 4)
+	all := slices.Concat(shown...)
+	slices.Sort(all)
+	if want := []int{0, 1, 2, 3, 4, 5}; !slices.Equal(all, want) || len(shown[3]) != 0 {
+		t.Errorf("four guests are shown %v of six pieces, want three two each", shown)
+	}
+}
+
+// A guest that leaves frees at once what it was shown and did not complete.
+func TestShowingTakesBackFromTheLeaver(t *testing.T) {
+	s := newShowing(openPieces)
+	guests, shown, told := join(s, 2)
+	s.completed(guests[0], shown[0][0], at(time.Millisecond))
+	s.leave(guests[0])
+	s.review(at(2 * time.Millisecond))
+	if want := shown[0][1:]; !slices.Equal(told[1], want) {
+		t.Errorf("the other is shown %v at once, want %v", told[1], want)
+	}
+}
+
+// What a slow guest was shown is shown to another one as soon as it is late.
+func TestShowingPassesByTheSlow(t *testing.T) {
+	s := newShowing(openPieces)
+	_, shown, told := join(s, 2)
+	s.review(at(minLate - time.Millisecond))
+	if len(told[1]) != 0 {
+		t.Errorf("the other is shown %v in time", told[1])
+	}
+	s.review(at(minLate))
+	slices.Sort(shown[0])
+	slices.Sort(told[1])
+	if !slices.Equal(told[1], shown[0]) || len(told[0]) != 0 {
+		t.Errorf("the other is shown %v when it is late, want %v", told[1], shown[0])
+	}
+}
+
+// Where pieces take long, more time is given.
+func TestShowingLearnsWhatIsLate(t *testing.T) {
+	const pieces, each = 200, 4 * time.Second
+	s := newShowing(pieces)
+	guests, shown, _ := join(s, 1)
+	now := time.Duration(0)
+	for open := shown[0]; len(open) > 0 && now < 100*each; {
+		now += each / openPieces
+		open = append(open[1:], s.completed(guests[0], open[0], at(now))...)
+	}
+	wait := at(now).Sub(s.terms(at(now)).late)
+	if wait < lateFactor*each*9/10 || wait > lateFactor*each*11/10 {
+		t.Errorf("late after %s where pieces take %s, want %d times that", wait, each, lateFactor)
+	}
+}
+
+// The pieces of a swarm that has come to rest are shown again.
+func TestShowingHelpsWhereAllIsQuiet(t *testing.T) {
+	s := newShowing(1)
+	guests, _, told := join(s, 2)
+	s.completed(guests[0], 0, at(0))
+	s.review(at(quietAfter - time.Millisecond))
+	if len(told[1]) != 0 {
+		t.Errorf("shown %v while the first guest may pass it on", told[1])
+	}
+	s.review(at(quietAfter))
+	if !slices.Equal(told[1], []int{0}) {
+		t.Errorf("shown %v when all is quiet, want the piece", told[1])
+	}
+}
+
 func TestShowingReadsBitfields(t *testing.T) {
 	s := newShowing(10)
-	g := s.newGuest()
-	if got := s.has(g, []byte{0b10100000, 0b01000000, 0xff}); got != nil {
+	g := s.newGuest(nil)
+	if got := s.has(g, []byte{0b10100000, 0b01000000, 0xff}, at(0)); got != nil {
 		t.Errorf("shown %v before it joined", got)
 	}
 	var holds []int
@@ -94,8 +270,8 @@ func TestShowingReadsBitfields(t *testing.T) {
 	if want := []int{0, 2, 9}; !slices.Equal(holds, want) {
 		t.Errorf("holds %v, want %v", holds, want)
 	}
-	s.hasAll(g)
-	if got := s.join(g); len(got) != 0 {
+	s.hasAll(g, at(0))
+	if got := s.join(g, at(0)); len(got) != 0 {
 		t.Errorf("a complete guest is shown %v", got)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/anacrolix/torrent"
 	"go.uber.org/zap"
@@ -57,6 +58,7 @@ type Progress struct {
 	Bytes      release.Bytes
 	Done       int64 // bytes on disk, those from an earlier life and of unfinished pieces included
 	Size       int64 // bytes in all
+	Front      int64 // bytes from the start without a gap that are verified
 	Neighbours int   // connections
 	Rejected   int64 // pieces that arrived and did not match their hash
 }
@@ -74,6 +76,8 @@ type Swarm struct {
 	end  context.CancelFunc
 	jobs sync.WaitGroup // announce loops and what was put off; begun while not closed
 
+	limits *limits
+	conns  atomic.Int32 // open connections
 	uplink *uplink
 	pumps  sync.WaitGroup // connections' senders
 
@@ -93,7 +97,7 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), limits: newLimits(cfg.Upload, cfg.Download), uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
@@ -130,6 +134,13 @@ func (s *Swarm) close() {
 	s.pumps.Wait()
 	s.listener.Close()
 	s.http.CloseIdleConnections()
+}
+
+// SetLimits bounds from now on what all connections together carry, in bytes a
+// second; 0 is no limit.
+func (s *Swarm) SetLimits(upload, download release.Rate) {
+	s.limits.upload.set(upload)
+	s.limits.download.set(download)
 }
 
 // SetTrackers says where to announce from now on, as announce URLs.
@@ -207,6 +218,9 @@ func (s *Swarm) add(m Torrent, file *file) (*transfer, error) {
 	s.transfers[short] = t
 	t.open()
 	s.jobs.Go(t.announceLoop)
+	if t.show != nil {
+		s.jobs.Go(t.reviewLoop)
+	}
 	return t, nil
 }
 

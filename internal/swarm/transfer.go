@@ -3,7 +3,6 @@ package swarm
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -33,6 +32,8 @@ type transfer struct {
 	meta   Torrent
 	file   *file
 	counts counts
+	held   holdings // by neighbours
+	turn   int      // at the uplink, which guards it
 	show   *showing // what the seeder shows whom; nil on a peer
 
 	life context.Context // ends with the transfer
@@ -42,14 +43,15 @@ type transfer struct {
 
 	writeError chan error // the first failure to write to disk
 
-	mu        sync.Mutex
-	connected map[string]int // connections by the address key of the neighbour
+	mu      sync.Mutex
+	conns   map[*conn]string             // connections, with the address key of the neighbour
+	offered map[netip.AddrPort]time.Time // addresses that the client was given to dial, and when
 }
 
 func newTransfer(s *Swarm, m Torrent, f *file) *transfer {
 	t := &transfer{
-		swarm: s, meta: m, file: f,
-		poke: make(chan struct{}, 1), writeError: make(chan error, 1), connected: map[string]int{},
+		swarm: s, meta: m, file: f, held: make(holdings, m.Pieces),
+		poke: make(chan struct{}, 1), writeError: make(chan error, 1), conns: map[*conn]string{}, offered: map[netip.AddrPort]time.Time{},
 	}
 	t.life, t.end = context.WithCancel(s.life)
 	if s.cfg.Role == RoleSeeder {
@@ -78,6 +80,20 @@ func (t *transfer) open() {
 	})
 }
 
+// reviewLoop sees to what must be shown again, until the transfer ends.
+func (t *transfer) reviewLoop() {
+	tick := time.NewTicker(reviewPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			t.show.review(now)
+		case <-t.life.Done():
+			return
+		}
+	}
+}
+
 func (t *transfer) close() {
 	t.end()
 	t.t.Drop()
@@ -88,6 +104,7 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 	t.t.DownloadAll()
 	tick := time.NewTicker(progressPeriod)
 	defer tick.Stop()
+	idle := watchdog{since: time.Now()}
 	complete := t.t.Complete().On()
 	for {
 		select {
@@ -95,8 +112,11 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			update(t.progress())
 			t.announceNow()
 			return t.file.seal()
-		case <-tick.C:
+		case now := <-tick.C:
 			update(t.progress())
+			if idle.bites(t.counts.fromPeer.Load()+t.counts.fromSeeder.Load(), now) {
+				t.renew()
+			}
 		case err := <-t.writeError:
 			return fmt.Errorf("write artifact: %w", err)
 		case <-ctx.Done():
@@ -120,43 +140,5 @@ func (t *transfer) progress() Progress {
 		b.Wasted = stats.BytesReadData.Int64() - stats.BytesReadUsefulData.Int64()
 	}
 	b.Wasted = max(0, b.Wasted)
-	return Progress{Bytes: b, Done: done, Size: t.meta.Size, Neighbours: t.neighbours(), Rejected: t.file.rejected.Load()}
-}
-
-// addNeighbours offers addresses to the client that it has no connection to.
-func (t *transfer) addNeighbours(addrs []netip.AddrPort) {
-	if t.t.Complete().Bool() {
-		return
-	}
-	var found []torrent.PeerInfo
-	for _, a := range addrs {
-		if a != t.swarm.addr && !t.isConnected(addressKey(a)) {
-			found = append(found, torrent.PeerInfo{Addr: net.TCPAddrFromAddrPort(a), Source: torrent.PeerSourceTracker})
-		}
-	}
-	t.t.AddPeers(found)
-}
-
-func (t *transfer) neighbours() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := 0
-	for _, c := range t.connected {
-		n += c
-	}
-	return n
-}
-
-func (t *transfer) isConnected(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.connected[key] > 0
-}
-
-func (t *transfer) countConn(key string, by int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.connected[key] += by; t.connected[key] <= 0 {
-		delete(t.connected, key)
-	}
+	return Progress{Bytes: b, Done: done, Size: t.meta.Size, Front: t.file.frontLen(), Neighbours: t.neighbours(), Rejected: t.file.rejected.Load()}
 }

@@ -1,20 +1,29 @@
 package swarm
 
 import (
-	"container/list"
+	"slices"
 	"sync"
 	"time"
 )
 
 // uplink shares a node's link out among its connections. It lets a few pieces
-// of data through at a time, oldest first: sixteen neighbours served at once
-// would each wait sixteen times as long for a block that they can pass on only
-// when it is whole.
+// of data through at a time: sixteen neighbours served at once would each wait
+// sixteen times as long for a block that they can pass on only when it is whole.
+// Which goes first is nextToSend's to say.
 type uplink struct {
 	mu      sync.Mutex
-	free    int           // slots
-	waiting *list.List    // of chan struct{}, oldest first; closed when granted
+	free    int // slots
+	waiting []*sender
+	grants  int           // so far
 	typical time.Duration // moving average of how long a slot is held
+}
+
+// sender is a connection that waits for a slot.
+type sender struct {
+	since   time.Time
+	turn    *int       // when its transfer was last given a slot, as a count of grants
+	rarity  func() int // how many neighbours hold the rarest piece that it would send
+	granted chan struct{}
 }
 
 // Slots and how long they are held.
@@ -25,52 +34,79 @@ const (
 	slotPatience    = 4
 	minSlotPatience = 50 * time.Millisecond
 	maxSlotPatience = 5 * time.Second
+	// What a slot is taken to be held before any was.
+	firstTypical = 250 * time.Millisecond
+	// A block goes out before rarer ones when it has waited for this.
+	maxSlotWait = 3 * time.Second
 )
 
-func newUplink(slots int) *uplink { return &uplink{free: slots, waiting: list.New()} }
+func newUplink(slots int) *uplink { return &uplink{free: slots, typical: firstTypical} }
 
 // acquire waits for a slot, unless done is closed first. The slot is given back
 // by release, which may be called twice.
-func (u *uplink) acquire(done <-chan struct{}) (release func(), ok bool) {
+func (u *uplink) acquire(turn *int, rarity func() int, done <-chan struct{}) (release func(), ok bool) {
+	s := &sender{since: time.Now(), turn: turn, rarity: rarity, granted: make(chan struct{})}
 	u.mu.Lock()
+	u.waiting = append(u.waiting, s)
 	if u.free > 0 {
 		u.free--
-		u.mu.Unlock()
-		return u.hold(), true
+		u.grantNext()
 	}
-	granted := make(chan struct{})
-	place := u.waiting.PushBack(granted)
 	u.mu.Unlock()
 	select {
-	case <-granted:
+	case <-s.granted:
 		return u.hold(), true
 	case <-done:
-		u.withdraw(place, granted)
+		u.withdraw(s)
 		return nil, false
 	}
 }
 
 // withdraw leaves the queue; a slot that was granted meanwhile goes on to the
 // next.
-func (u *uplink) withdraw(place *list.Element, granted chan struct{}) {
+func (u *uplink) withdraw(s *sender) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	select {
-	case <-granted:
-		u.grantNext()
-	default:
-		u.waiting.Remove(place)
+	if i := slices.Index(u.waiting, s); i >= 0 {
+		u.waiting = slices.Delete(u.waiting, i, i+1)
+		return
 	}
+	u.grantNext()
 }
 
-// grantNext needs u.mu.
+// grantNext hands on a slot that is not counted as free. It needs u.mu.
 func (u *uplink) grantNext() {
-	first := u.waiting.Front()
-	if first == nil {
+	i := nextToSend(u.waiting, time.Now())
+	if i < 0 {
 		u.free++
 		return
 	}
-	close(u.waiting.Remove(first).(chan struct{}))
+	s := u.waiting[i]
+	u.waiting = slices.Delete(u.waiting, i, i+1)
+	u.grants++
+	*s.turn = u.grants
+	close(s.granted)
+}
+
+// nextToSend chooses who gets a slot: who has waited for too long; or else one
+// of the transfer whose last turn was longest ago, there the one with the rarest
+// piece, which the others can pass on to most; then who came first. It is -1
+// when nobody waits.
+func nextToSend(waiting []*sender, now time.Time) int {
+	best, bestRarity := -1, 0
+	for i, s := range waiting {
+		if i == 0 && now.Sub(s.since) >= maxSlotWait {
+			return i
+		}
+		if best >= 0 && *s.turn > *waiting[best].turn {
+			continue
+		}
+		rarity := s.rarity()
+		if best < 0 || *s.turn < *waiting[best].turn || rarity < bestRarity {
+			best, bestRarity = i, rarity
+		}
+	}
+	return best
 }
 
 func (u *uplink) hold() (release func()) {

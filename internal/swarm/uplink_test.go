@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,15 +10,51 @@ import (
 	"time"
 )
 
-func TestUplinkServesOldestFirst(t *testing.T) {
+// asRare is what a connection says that has nothing rare.
+func asRare(n int) func() int { return func() int { return n } }
+
+func TestNextToSend(t *testing.T) {
+	type wait struct {
+		waited time.Duration
+		turn   int // of its transfer
+		rarity int
+	}
+	const long = maxSlotWait
+	for name, c := range map[string]struct {
+		waiting []wait
+		want    int
+	}{
+		"nobody":                            {nil, -1},
+		"one":                               {[]wait{{0, 7, 7}}, 0},
+		"first come":                        {[]wait{{2, 1, 3}, {1, 1, 3}, {0, 1, 3}}, 0},
+		"rarest":                            {[]wait{{2, 1, 3}, {1, 1, 1}, {0, 1, 2}}, 1},
+		"of the rarest the first":           {[]wait{{3, 1, 3}, {2, 1, 1}, {1, 1, 1}}, 1},
+		"the transfer with the oldest turn": {[]wait{{2, 5, 0}, {1, 4, 9}, {0, 6, 0}}, 1},
+		"and there the rarest":              {[]wait{{3, 5, 0}, {2, 4, 9}, {1, 4, 8}, {0, 6, 0}}, 2},
+		"who waits for too long":            {[]wait{{long, 9, 9}, {1, 1, 1}}, 0},
+		"of these the first":                {[]wait{{long + 1, 9, 9}, {long, 1, 1}}, 0},
+		"not before":                        {[]wait{{long - 1, 9, 9}, {1, 1, 1}}, 1},
+	} {
+		var waiting []*sender
+		for _, w := range c.waiting {
+			waiting = append(waiting, &sender{since: at(-w.waited), turn: &w.turn, rarity: asRare(w.rarity)})
+		}
+		if got := nextToSend(waiting, at(0)); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// serve has senders ask for a slot in turn while there is none, and returns in
+// which order they then get it.
+func serve(t *testing.T, turns []*int, rarities []int) (order []int) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUplink(1)
-		release, _ := u.acquire(nil)
-		var order []int
+		release, _ := u.acquire(new(int), asRare(0), nil)
 		var wg sync.WaitGroup
-		for i := range 5 {
+		for i := range turns {
 			wg.Go(func() {
-				release, ok := u.acquire(nil)
+				release, ok := u.acquire(turns[i], asRare(rarities[i]), nil)
 				if !ok {
 					t.Error("no slot")
 					return
@@ -30,15 +67,26 @@ func TestUplinkServesOldestFirst(t *testing.T) {
 		}
 		release()
 		wg.Wait()
-		for i, got := range order {
-			if got != i {
-				t.Fatalf("served in order %v", order)
-			}
-		}
-		if u.free != 1 || u.waiting.Len() != 0 {
-			t.Errorf("%d slots free, %d waiting", u.free, u.waiting.Len())
+		if u.free != 1 || len(u.waiting) != 0 {
+			t.Errorf("%d slots free, %d waiting", u.free, len(u.waiting))
 		}
 	})
+	return order
+}
+
+func TestUplinkServesTheRarestThenTheFirst(t *testing.T) {
+	one := new(int)
+	if got, want := serve(t, []*int{one, one, one, one, one}, []int{4, 2, 4, 2, 1}), []int{4, 1, 3, 0, 2}; !slices.Equal(got, want) {
+		t.Errorf("served in order %v, want %v", got, want)
+	}
+}
+
+// A transfer of which many want something does not keep another one waiting.
+func TestUplinkTakesTransfersInTurn(t *testing.T) {
+	one, other := new(int), new(int)
+	if got, want := serve(t, []*int{one, one, one, other, other}, []int{1, 1, 1, 9, 9}), []int{0, 3, 1, 4, 2}; !slices.Equal(got, want) {
+		t.Errorf("served in order %v, want %v", got, want)
+	}
 }
 
 func TestUplinkNeverExceedsItsSlots(t *testing.T) {
@@ -48,7 +96,7 @@ func TestUplinkNeverExceedsItsSlots(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				release, _ := u.acquire(nil)
+				release, _ := u.acquire(new(int), asRare(1), nil)
 				if n := at.Add(1); n > most.Load() {
 					most.Store(n)
 				}
@@ -69,11 +117,11 @@ func TestUplinkNeverExceedsItsSlots(t *testing.T) {
 func TestUplinkPassesByTheStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUplink(1)
-		stalled, _ := u.acquire(nil)
+		stalled, _ := u.acquire(new(int), asRare(1), nil)
 		begun := time.Now()
-		release, _ := u.acquire(nil)
-		if waited := time.Since(begun); waited != minSlotPatience {
-			t.Errorf("waited %s for the slot of one that stalls, want %s", waited, minSlotPatience)
+		release, _ := u.acquire(new(int), asRare(1), nil)
+		if waited, want := time.Since(begun), slotPatience*firstTypical; waited != want {
+			t.Errorf("waited %s for the slot of one that stalls, want %s", waited, want)
 		}
 		release()
 		stalled()
@@ -83,14 +131,35 @@ func TestUplinkPassesByTheStalled(t *testing.T) {
 	})
 }
 
+// Patience follows what slots are held for, within limits.
+func TestUplinkLearnsPatience(t *testing.T) {
+	for _, c := range []struct{ held, want time.Duration }{
+		{time.Microsecond, minSlotPatience},
+		{100 * time.Millisecond, slotPatience * 100 * time.Millisecond},
+		{time.Hour, maxSlotPatience}, // though a slot is taken away before
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			u := newUplink(1)
+			for range 200 {
+				release, _ := u.acquire(new(int), asRare(1), nil)
+				<-time.After(c.held)
+				release()
+			}
+			if got := u.patience(); got < c.want*9/10 || got > c.want*11/10 {
+				t.Errorf("slots are held for %s: patience of %s, want %s", c.held, got, c.want)
+			}
+		})
+	}
+}
+
 func TestUplinkLetsGoOfTheClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUplink(1)
-		release, _ := u.acquire(nil)
+		release, _ := u.acquire(new(int), asRare(1), nil)
 		done := make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, ok := u.acquire(done); ok {
+			if _, ok := u.acquire(new(int), asRare(1), done); ok {
 				t.Error("a closed connection got a slot")
 			}
 		})
@@ -98,47 +167,8 @@ func TestUplinkLetsGoOfTheClosed(t *testing.T) {
 		close(done)
 		wg.Wait()
 		release()
-		if u.free != 1 || u.waiting.Len() != 0 {
-			t.Errorf("%d slots free, %d waiting", u.free, u.waiting.Len())
-		}
-	})
-}
-
-func TestOutbox(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOutbox()
-		frame := bytes.Repeat([]byte{1}, outboxLen/2+1)
-		if start, ok := o.put(frame); !start || !ok {
-			t.Fatal("the first frame starts the emptying")
-		}
-		second := make(chan bool)
-		go func() {
-			start, ok := o.put(frame)
-			second <- !start && ok
-		}()
-		synctest.Wait() // there is no room
-		if got, ok := o.take(); !ok || !bytes.Equal(got, frame) {
-			t.Fatal("not the first frame")
-		}
-		if !<-second {
-			t.Error("the second frame: want it in, without another start")
-		}
-		o.take()
-		if _, ok := o.take(); ok {
-			t.Error("a third frame")
-		}
-		if start, _ := o.put(frame); !start {
-			t.Error("an emptied box starts again")
-		}
-		full := make(chan bool)
-		go func() { _, ok := o.put(frame); full <- ok }()
-		synctest.Wait()
-		o.close()
-		if <-full {
-			t.Error("a closed box took a frame")
-		}
-		if _, ok := o.take(); ok {
-			t.Error("a closed box gave a frame")
+		if u.free != 1 || len(u.waiting) != 0 {
+			t.Errorf("%d slots free, %d waiting", u.free, len(u.waiting))
 		}
 	})
 }

@@ -1,0 +1,86 @@
+package swarm
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"crow/internal/release"
+)
+
+// limitSlice is how much is sent or received at a time under a limit, in bytes:
+// little enough that connections take turns and that a low limit is no series of
+// bursts.
+const limitSlice = 16 << 10
+
+// limits bound what a node's connections carry in all. A direction without a
+// limit costs a look at an atomic.
+type limits struct {
+	upload, download limit
+}
+
+// limit bounds one direction.
+type limit struct {
+	rate    atomic.Int64 // bytes a second; 0: none
+	limiter *rate.Limiter
+}
+
+func newLimits(upload, download release.Rate) *limits {
+	l := &limits{}
+	for limit, to := range map[*limit]release.Rate{&l.upload: upload, &l.download: download} {
+		limit.limiter = rate.NewLimiter(rate.Inf, limitSlice)
+		limit.set(to)
+	}
+	return l
+}
+
+// set changes a limit, in bytes a second; 0 is none. A burst is a tenth of a
+// second's worth, or one slice.
+func (l *limit) set(to release.Rate) {
+	l.rate.Store(int64(to))
+	if to <= 0 {
+		l.limiter.SetLimit(rate.Inf)
+		return
+	}
+	l.limiter.SetBurst(max(limitSlice, int(to/10)))
+	l.limiter.SetLimit(rate.Limit(to))
+}
+
+// on tells whether there is a limit.
+func (l *limit) on() bool { return l.rate.Load() > 0 }
+
+// wait waits until n bytes, limitSlice at most, are within the limit, or done is
+// closed: then it is false.
+func (l *limit) wait(n int, done <-chan struct{}) bool {
+	r := l.limiter.ReserveN(time.Now(), n)
+	delay := r.Delay()
+	if delay == 0 {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-done:
+		r.Cancel()
+		return false
+	}
+}
+
+// Receive windows of connections under a limit, in bytes.
+const (
+	minWindow  = 16 << 10
+	openWindow = 1 << 30 // as large as the kernel likes
+)
+
+// window is how much one of conns neighbours may have on the way to this node:
+// what the kernel has taken in already is no longer held back by reading slowly,
+// so all together are kept to half a second's worth.
+func (l *limit) window(conns int) int {
+	if !l.on() {
+		return openWindow
+	}
+	return int(min(max(l.rate.Load()/2/int64(max(conns, 1)), minWindow), openWindow))
+}

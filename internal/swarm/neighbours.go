@@ -1,0 +1,125 @@
+package swarm
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/anacrolix/torrent"
+	"go.uber.org/zap"
+)
+
+// A transfer dials few neighbours and lets in more: each of them costs CPU with
+// every piece that it completes, and a dozen are as good as all. Who came first
+// is dialled by who comes later.
+const (
+	dialledNeighbours = 6  // at a time
+	enoughNeighbours  = 12 // connections with which a transfer dials nobody
+	fewNeighbours     = 8  // connections below which it asks for more soon
+	// dialPatience is how long an address that was dialled counts as one that may
+	// yet become a connection.
+	dialPatience = 3 * time.Second
+)
+
+// addNeighbours offers addresses to the client to dial, as many as this
+// transfer lacks.
+func (t *transfer) addNeighbours(addrs []netip.AddrPort) {
+	if t.t.Complete().Bool() {
+		return
+	}
+	var found []torrent.PeerInfo
+	for _, a := range t.wanted(addrs, time.Now()) {
+		found = append(found, torrent.PeerInfo{Addr: net.TCPAddrFromAddrPort(a), Source: torrent.PeerSourceTracker})
+	}
+	t.t.AddPeers(found)
+}
+
+// wanted chooses whom to dial of addrs: so many of those without a connection,
+// in their order, that the transfer comes to have enough.
+func (t *transfer) wanted(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	connected := make(map[string]bool, len(t.conns))
+	for _, key := range t.conns {
+		connected[key] = true
+	}
+	for a, at := range t.offered {
+		if now.Sub(at) >= dialPatience || connected[addressKey(a)] {
+			delete(t.offered, a)
+		}
+	}
+	var wanted []netip.AddrPort
+	for _, a := range addrs {
+		pending := len(t.offered)
+		if pending >= dialledNeighbours || pending+len(t.conns) >= enoughNeighbours {
+			break
+		}
+		if _, dialled := t.offered[a]; dialled || a == t.swarm.addr || connected[addressKey(a)] {
+			continue
+		}
+		t.offered[a] = now
+		wanted = append(wanted, a)
+	}
+	return wanted
+}
+
+func (t *transfer) joined(c *conn, key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns[c] = key
+}
+
+func (t *transfer) disconnected(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.conns, c)
+}
+
+// neighbours is how many connections the transfer has.
+func (t *transfer) neighbours() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.conns)
+}
+
+// renewAfter is how long nothing may arrive before a transfer takes its
+// connections for dead. It is longer than any request has, and less than the
+// deadline after which a fetch without headway fails.
+const renewAfter = 20 * time.Second
+
+// watchdog notices that nothing arrives.
+type watchdog struct {
+	received int64
+	since    time.Time
+}
+
+// bites tells, once each time, that nothing has arrived for renewAfter.
+func (w *watchdog) bites(received int64, now time.Time) bool {
+	if received == w.received && now.Sub(w.since) < renewAfter {
+		return false
+	}
+	bites := received == w.received
+	w.received, w.since = received, now
+	return bites
+}
+
+// renew ends all connections, whatever state they got into, and looks for
+// others.
+func (t *transfer) renew() {
+	t.mu.Lock()
+	conns := make([]*conn, 0, len(t.conns))
+	for c := range t.conns {
+		conns = append(conns, c)
+	}
+	clear(t.offered)
+	t.mu.Unlock()
+	if len(conns) == 0 {
+		return // it looks for neighbours as it is
+	}
+	t.swarm.log.Warn("nothing arrives: connections are renewed", zap.Stringer("infohash", t.meta.InfoHash),
+		zap.Duration("idle", renewAfter), zap.Int("connections", len(conns)))
+	for _, c := range conns {
+		c.Conn.Close() // the client's reader sees it next
+	}
+	t.announceNow()
+}
