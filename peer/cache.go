@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -133,7 +134,7 @@ func (c *cache) has(ctx context.Context, d release.Digest, beat func()) (bool, e
 func (c *cache) rehash(ctx context.Context, d release.Digest, beat func()) (bool, error) {
 	path := c.path(d)
 	began := time.Now()
-	err := c.check(ctx, d, path, beat)
+	err := c.check(ctx, d, path, sha256.New(), 0, beat)
 	var wrong *digestError
 	switch {
 	case errors.As(err, &wrong):
@@ -146,12 +147,21 @@ func (c *cache) rehash(ctx context.Context, d release.Digest, beat func()) (bool
 	return true, c.state.putVerified(d, path)
 }
 
-// adopt checks a finished download and gives it its name. The caller has the
-// turn. On a wrong digest the file is removed.
-func (c *cache) adopt(ctx context.Context, d release.Digest, beat func()) error {
+// adopt checks a finished download, of which head has hashed the front, and
+// gives it its name. The caller has the turn. On a wrong digest the file is
+// removed.
+func (c *cache) adopt(ctx context.Context, d release.Digest, head *headHash, beat func()) error {
 	part, path := c.partPath(d), c.path(d)
-	err := c.check(ctx, d, part, beat)
+	sum, n, err := head.finish(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.check(ctx, d, part, sum, n, beat)
 	var wrong *digestError
+	if errors.As(err, &wrong) && n > 0 {
+		// Something may have been written again behind the head.
+		err = c.check(ctx, d, part, sha256.New(), 0, beat)
+	}
 	if errors.As(err, &wrong) {
 		return errors.Join(err, c.discard(d))
 	}
@@ -255,18 +265,21 @@ func (e *digestError) Error() string {
 	return fmt.Sprintf("artifact's sha256 is %s, want %s", e.got, e.want)
 }
 
-// check hashes a whole file, calling beat as it goes.
-func (c *cache) check(ctx context.Context, want release.Digest, path string, beat func()) error {
+// check hashes a file from offset on, sum having what is before, and calls beat as
+// it goes.
+func (c *cache) check(ctx context.Context, want release.Digest, path string, sum hash.Hash, offset int64, beat func()) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read artifact: %w", err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.CopyBuffer(h, &beating{ctx, f, beat}, make([]byte, readBuffer)); err != nil {
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return fmt.Errorf("read artifact: %w", err)
 	}
-	if got := release.Digest(h.Sum(nil)); got != want {
+	if _, err := io.CopyBuffer(sum, &beating{ctx, f, beat}, make([]byte, readBuffer)); err != nil {
+		return fmt.Errorf("read artifact: %w", err)
+	}
+	if got := release.Digest(sum.Sum(nil)); got != want {
 		return &digestError{want, got}
 	}
 	return nil

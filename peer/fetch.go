@@ -55,12 +55,14 @@ func (j *job) obtain(ctx context.Context) (cached bool, err error) {
 	if err != nil || cached {
 		return cached, err
 	}
-	if err := j.download(ctx); err != nil {
+	head := startHeadHash(j.cache.partPath(j.order.Manifest.SHA256))
+	if err := j.download(ctx, head); err != nil {
+		_, _, _ = head.finish(ctx)
 		return false, at(stepFetch, err)
 	}
 	j.disk.arrived(j.name())
 	return false, j.verify(ctx, func(ctx context.Context, beat func()) error {
-		return j.cache.adopt(ctx, j.order.Manifest.SHA256, beat)
+		return j.cache.adopt(ctx, j.order.Manifest.SHA256, head, beat)
 	})
 }
 
@@ -73,8 +75,8 @@ func (j *job) verify(ctx context.Context, f func(ctx context.Context, beat func(
 
 func errDiskSilent() error { return errors.New("stalled: the disk does not answer") }
 
-// download fetches over the swarm.
-func (j *job) download(ctx context.Context) error {
+// download fetches over the swarm, and has head follow.
+func (j *job) download(ctx context.Context, head *headHash) error {
 	m := j.order.Manifest
 	var newest atomic.Pointer[swarm.Progress]
 	newest.Store(&swarm.Progress{Size: m.Size})
@@ -94,6 +96,7 @@ func (j *job) download(ctx context.Context) error {
 	most := int64(0)
 	err = j.cache.swarm.Fetch(ctx, torrent, j.cache.partPath(m.SHA256), func(p swarm.Progress) {
 		newest.Store(&p)
+		head.advance(p.Front)
 		if p.Done > most {
 			most = p.Done
 			beat()

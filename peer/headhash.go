@@ -1,0 +1,72 @@
+package peer
+
+import (
+	"context"
+	"crypto/sha256"
+	"hash"
+	"io"
+	"os"
+)
+
+// headHash hashes the front of a download while the rest is on its way, so that
+// a large artifact is not read as a whole once more when all wait for it.
+type headHash struct {
+	path string
+	news chan int64 // capacity 1: the newest length of the front, in bytes
+	done chan struct{}
+
+	// Until done is closed these are the goroutine's.
+	sum hash.Hash
+	n   int64 // bytes in sum
+}
+
+// startHeadHash waits for advance. finish must be called.
+func startHeadHash(path string) *headHash {
+	h := &headHash{path: path, news: make(chan int64, 1), done: make(chan struct{}), sum: sha256.New()}
+	go h.run()
+	return h
+}
+
+// advance tells that the first n bytes are what they will be. It does not wait.
+// Only one goroutine may call it.
+func (h *headHash) advance(n int64) {
+	select {
+	case <-h.news:
+	default:
+	}
+	h.news <- n
+}
+
+// finish ends the hashing and returns the sum so far and how many bytes it
+// covers. It may not be called twice.
+func (h *headHash) finish(ctx context.Context) (hash.Hash, int64, error) {
+	close(h.news)
+	select {
+	case <-h.done:
+		return h.sum, h.n, nil
+	case <-ctx.Done(): // the disk hangs
+		return nil, 0, context.Cause(ctx)
+	}
+}
+
+func (h *headHash) run() {
+	defer close(h.done)
+	var f *os.File
+	defer func() { f.Close() }() // of nil: an error that says nothing
+	buffer := make([]byte, readBuffer)
+	for to := range h.news {
+		var err error
+		if f == nil {
+			if f, err = os.Open(h.path); err != nil {
+				continue // it is hashed later, or the fetch has failed
+			}
+		}
+		if to <= h.n {
+			continue
+		}
+		n, err := io.CopyBuffer(h.sum, io.NewSectionReader(f, h.n, to-h.n), buffer)
+		if h.n += n; err != nil {
+			return // what is in the sum is right; the rest is read by who finishes it
+		}
+	}
+}
