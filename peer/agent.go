@@ -28,6 +28,7 @@ type agent struct {
 	boot    string
 	slots   map[string]*slot // by app
 	seq     uint64
+	limits  *control.Limits // in effect, as they are reported; nil: the seeder knows of none
 	events  chan event
 	updates chan update
 	lost    chan release.Digest
@@ -59,6 +60,7 @@ const (
 // of an earlier life.
 func (a *agent) run(ctx context.Context, woken <-chan gossip.Event) {
 	old := sane(a.state.orders(), a.log)
+	a.limit(old.Limits)
 	a.swarm.SetTrackers(old.Trackers)
 	a.take(ctx, old)
 	a.needs()
@@ -119,6 +121,7 @@ func (a *agent) update(ctx context.Context, u update) {
 		a.report.use(u.client)
 	}
 	if u.orders != nil {
+		a.limit(u.orders.Limits)
 		a.swarm.SetTrackers(u.orders.Trackers)
 		a.take(ctx, *u.orders)
 		a.needs()
@@ -287,7 +290,7 @@ func (a *agent) tell() {
 		return
 	}
 	a.seq++
-	r := control.Report{Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}}
+	r := control.Report{Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}, Limits: a.limits}
 	for app, s := range a.slots {
 		if s.rec.current != "" {
 			r.Running[app] = s.rec.current

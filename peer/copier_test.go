@@ -36,6 +36,7 @@ type copier struct {
 	copied   map[release.Digest]int64 // bytes
 	hints    map[release.Digest][]netip.AddrPort
 	trackers []string
+	limits   Limits
 }
 
 func newCopier(from warehouse) *copier {
@@ -147,6 +148,13 @@ func (c *copier) AddNeighbours(infohash release.Digest, addrs []netip.AddrPort) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hints[infohash] = append(c.hints[infohash], addrs...)
+}
+
+// SetLimits only remembers them.
+func (c *copier) SetLimits(upload, download release.Rate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limits = Limits{upload, download}
 }
 
 func (c *copier) SetTrackers(urls []string) {

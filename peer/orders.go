@@ -166,7 +166,8 @@ func (p *poller) pollOnce(ctx context.Context, c *control.Client, epoch string, 
 func (p *poller) take(ctx context.Context, c *control.Client, o control.Orders) {
 	o = sane(o, p.log)
 	last := p.state.orders()
-	if !reflect.DeepEqual(last.Orders, o.Orders) || !reflect.DeepEqual(last.Trackers, o.Trackers) {
+	last.Epoch, last.Revision = o.Epoch, o.Revision
+	if !reflect.DeepEqual(last, o) {
 		if err := p.state.putOrders(o); err != nil {
 			p.log.Error("could not write down orders; they are followed for now", zap.Error(err))
 		}
@@ -185,7 +186,7 @@ func (p *poller) tell(ctx context.Context, u update) {
 // names, second orders for an app, too much of anything. A manifest that is bad
 // in other ways stays: its job fails with a reason.
 func sane(o control.Orders, log *zap.Logger) control.Orders {
-	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision}
+	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log)}
 	seen := map[string]bool{}
 	for _, order := range o.Orders {
 		if err := checkOrder(order); err != nil || seen[order.Manifest.App] || len(seen) == control.MaxApps {

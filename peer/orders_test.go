@@ -277,12 +277,16 @@ func FuzzOrders(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add([]byte(`{"orders":[{"deploy":"..","goal":"fetch"}]}`))
+	f.Add([]byte(`{"orders":[],"limits":{"upload":-1,"download":7}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var o control.Orders
 		if json.Unmarshal(b, &o) != nil {
 			return
 		}
 		o = sane(o, nopLog)
+		if o.Limits != nil && o.Limits.Validate() != nil {
+			t.Errorf("limits: %+v", *o.Limits)
+		}
 		if len(o.Orders) > control.MaxApps || len(o.Trackers) > maxTrackers {
 			t.Error("too much of it")
 		}

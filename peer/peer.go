@@ -42,6 +42,7 @@ type Options struct {
 type node interface {
 	transfer
 	SetTrackers(announceURLs []string)
+	SetLimits(upload, download release.Rate)
 	Addr() netip.AddrPort
 	Run(ctx context.Context) error
 }

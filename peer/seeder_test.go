@@ -31,6 +31,7 @@ type office struct {
 	epoch    int
 	revision uint64
 	orders   []control.Order
+	limits   *control.WantedLimits
 	hosts    map[string]control.Hello
 	hellos   int
 	polls    int
@@ -103,6 +104,15 @@ func (o *office) give(orders ...control.Order) {
 	o.change()
 }
 
+// limit orders limits; nil is what an older seeder says of them.
+func (o *office) limit(wanted *control.WantedLimits) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.limits = wanted
+	o.revision++
+	o.change()
+}
+
 func (o *office) set(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -154,7 +164,7 @@ func (o *office) poll(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if ended || o.epochName() != q.Get("epoch") || o.revision != after {
-			orders := control.Orders{Epoch: o.epochName(), Revision: o.revision, Orders: o.orders, Trackers: []string{o.url() + "/announce"}}
+			orders := control.Orders{Epoch: o.epochName(), Revision: o.revision, Orders: o.orders, Trackers: []string{o.url() + "/announce"}, Limits: o.limits}
 			o.mu.Unlock()
 			answer(w, orders)
 			return

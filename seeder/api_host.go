@@ -34,7 +34,8 @@ func (a *api) orders(_ http.ResponseWriter, r *http.Request) (any, error) {
 			return seen[control.Orders]{}, unknownHost(q.Get("host"))
 		}
 		b.fleet.heard(h, now)
-		o := control.Orders{Epoch: b.epoch, Revision: h.watch.revision, Orders: h.list, Trackers: a.trackers}
+		limits := h.Wanted // a copy: the host's own is replaced while the answer is written
+		o := control.Orders{Epoch: b.epoch, Revision: h.watch.revision, Orders: h.list, Trackers: a.trackers, Limits: &limits}
 		return seen[control.Orders]{value: o, revision: o.Revision, changed: h.watch.changed}, nil
 	})
 }

@@ -19,6 +19,7 @@ type books struct {
 	catalog *catalog
 	fleet   *fleet
 	deploys *deploys
+	uplink  *uplink
 	swept   time.Time
 	// stir is signalled when some host's orders changed: others may have to
 	// be woken, and other torrents offered.
@@ -40,7 +41,11 @@ func openBooks(e *env, sent func(release.Digest) int64) (*books, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open deploys: %w", err)
 	}
-	b := &books{env: e, catalog: c, fleet: f, deploys: ds, swept: e.started, stir: make(chan struct{}, 1)}
+	u, err := loadUplink(e)
+	if err != nil {
+		return nil, fmt.Errorf("open limits of the seeder: %w", err)
+	}
+	b := &books{env: e, catalog: c, fleet: f, deploys: ds, uplink: u, swept: e.started, stir: make(chan struct{}, 1)}
 	for _, h := range f.hosts {
 		if _, err := b.assignAll(h, e.started); err != nil {
 			return nil, fmt.Errorf("work out the orders of %s: %w", h.Name, err)

@@ -481,7 +481,7 @@ func TestHostIsForgotten(t *testing.T) {
 }
 
 func TestReportPaceGrowsWithTheFleet(t *testing.T) {
-	for hosts, want := range map[int]time.Duration{0: minReport, 1: minReport, 100: minReport, 500: 2500 * time.Millisecond, 1000: maxReport, 20_000: maxReport} {
+	for hosts, want := range map[int]time.Duration{0: minReport, 1: minReport, 16: minReport, 48: 1500 * time.Millisecond, 160: maxReport, 1000: maxReport, 20_000: maxReport} {
 		if got := reportEvery(hosts); got != want {
 			t.Errorf("%d hosts: %s, want %s", hosts, got, want)
 		}

@@ -20,6 +20,7 @@ const (
 	kindDeploy  = "deploys"  // plan, by id
 	kindResult  = "results"  // result, by id
 	kindFleet   = "fleet"    // all hosts, one document
+	kindLimits  = "limits"   // control.WantedLimits of the seeder itself, under uplinkName
 )
 
 // env is what all parts of the books share: where they write, and which life

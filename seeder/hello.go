@@ -66,6 +66,7 @@ func (h *host) introduce(hello control.Hello) bool {
 		maps.Equal(hello.Labels, h.Labels) && slices.Equal(hello.Apps, h.Apps)
 	if hello.Boot != h.boot {
 		h.former, h.boot, h.spoke = h.boot, hello.Boot, false
+		h.Limits = nil // in effect on the agent before it
 	}
 	if !same {
 		h.Address, h.Crow = hello.Address, hello.Crow

@@ -67,20 +67,26 @@ func newHost(name string) *host {
 	return &host{Host: empty, orders: map[string]*deploy{}, watch: newWatch(1)}
 }
 
-// save writes the fleet down. The document only spares a restarted seeder the
-// wait for its hosts to say hello, so a failure is logged and tried again.
+// save writes the fleet down. But for limits, which see to it themselves, the
+// document only spares a restarted seeder the wait for its hosts to say hello, so
+// a failure is logged and tried again.
 func (f *fleet) save(now time.Time) {
+	if err := f.write(now); err != nil {
+		f.log.Error("registry of hosts not saved", zap.Error(err))
+	}
+}
+
+// write is save for who cannot go on without. After an error the disk has the
+// old registry or the new one.
+func (f *fleet) write(now time.Time) error {
 	all := make([]registered, 0, len(f.hosts))
 	for _, h := range f.sorted() {
 		all = append(all, registered{Host: h.Host, Boot: h.boot, Former: h.former})
 	}
 	f.saved = now
-	if err := f.put(kindFleet, kindFleet, all); err != nil {
-		f.dirty = true
-		f.log.Error("registry of hosts not saved", zap.Error(err))
-		return
-	}
-	f.dirty = false
+	err := f.put(kindFleet, kindFleet, all)
+	f.dirty = err != nil
+	return err
 }
 
 func (f *fleet) sorted() []*host {

@@ -109,12 +109,8 @@ func (b *books) selector(req control.CreateDeploy) (release.Selector, error) {
 // that said goodbye are not waited for. Each expression of wanted must match
 // somebody: one that does not is a slip of the pen.
 func (b *books) resolve(s release.Selector, wanted []release.Expr) ([]string, error) {
-	for _, e := range wanted {
-		if !b.fleet.has(e) {
-			return nil, &control.Error{
-				Code: control.CodeNoHost, Message: fmt.Sprintf("target %s matches no host: %d known", e, len(b.fleet.hosts)), Hint: "crow hosts",
-			}
-		}
+	if err := b.requireEach(wanted); err != nil {
+		return nil, err
 	}
 	var names []string
 	left := 0
@@ -130,9 +126,24 @@ func (b *books) resolve(s release.Selector, wanted []release.Expr) ([]string, er
 	if len(names) > 0 {
 		return names, nil
 	}
-	message := fmt.Sprintf("target %s matches no host: %d known", s, len(b.fleet.hosts))
+	err := b.matchesNone(s.String())
 	if left > 0 {
-		message += fmt.Sprintf(", of which %d match and have left", left)
+		err.Message += fmt.Sprintf(", of which %d match and have left", left)
 	}
-	return nil, &control.Error{Code: control.CodeNoHost, Message: message, Hint: "crow hosts"}
+	return nil, err
+}
+
+// requireEach fails if one of the expressions matches no host at all.
+func (b *books) requireEach(wanted []release.Expr) error {
+	for _, e := range wanted {
+		if !b.fleet.has(e) {
+			return b.matchesNone(string(e))
+		}
+	}
+	return nil
+}
+
+func (b *books) matchesNone(target string) *control.Error {
+	message := fmt.Sprintf("target %s matches no host: %d known", target, len(b.fleet.hosts))
+	return &control.Error{Code: control.CodeNoHost, Message: message, Hint: "crow hosts"}
 }

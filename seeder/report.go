@@ -14,11 +14,12 @@ import (
 )
 
 // Bounds of how long a host waits between reports of mere progress, so that
-// all hosts at work together send about reportRate of them a second.
+// all hosts at work together send about reportRate of them a second: their
+// answers take from the link that pieces leave on.
 const (
 	minReport  = 500 * time.Millisecond
 	maxReport  = 5 * time.Second
-	reportRate = 200
+	reportRate = 32
 )
 
 // maxTails bounds the hooks' output that one deploy's documents hold, in bytes.
@@ -41,6 +42,7 @@ func (b *books) report(r control.Report, now time.Time) (control.Receipt, error)
 	if !maps.Equal(h.Running, r.Running) {
 		h.Running, b.fleet.dirty = r.Running, true
 	}
+	b.fleet.reportsLimits(h, r.Limits)
 	for _, j := range r.Jobs {
 		b.job(h, j, now)
 	}
@@ -116,6 +118,11 @@ func validateReport(r *control.Report) error {
 	for app, version := range r.Running {
 		if err := (release.Ref{App: app, Version: version}).Validate(); err != nil {
 			return err
+		}
+	}
+	if r.Limits != nil {
+		if err := r.Limits.Validate(); err != nil {
+			return fmt.Errorf("report of %s: %w", r.Host, err)
 		}
 	}
 	for i := range r.Jobs {

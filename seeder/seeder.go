@@ -84,6 +84,7 @@ func (s *Seeder) open() (err error) {
 	if err != nil {
 		return err
 	}
+	books.uplink.use(s.cfg.Limits.Upload, s.swarm.SetLimits)
 	s.ledger = newLedger(books)
 	if err := s.openGossip(); err != nil {
 		return err

@@ -52,7 +52,7 @@ func (a *app) root() *cli.Command {
 		ConfigureShellCompletionCommand: a.completion,
 		Action:                          a.rootAction,
 		Commands: []*cli.Command{
-			a.push(), a.deploy(), a.status(), a.hosts(), a.releases(),
+			a.push(), a.deploy(), a.status(), a.hosts(), a.limits(), a.releases(),
 			a.demo(),
 			a.seeder(), a.peer(), a.tracker(),
 			a.versionCommand(),

@@ -53,11 +53,11 @@ func hostsOf(ctx context.Context, c *control.Client, sel release.Selector) ([]co
 }
 
 func fleetRows(hosts []control.Host, now time.Time) [][]string {
-	rows := [][]string{{"HOST", "STATE", "ADDRESS", "RUNNING", "LABELS", "LAST SEEN", "CROW"}}
+	rows := [][]string{{"HOST", "STATE", "ADDRESS", "RUNNING", "LABELS", "LAST SEEN", "CROW", "LIMITS"}}
 	for _, h := range hosts {
 		rows = append(rows, []string{
 			oneLine(h.Name), string(h.State), orDash(oneLine(h.Address)), pairs(h.Running, "@"), pairs(h.Labels, "="),
-			ago(h.LastSeen, now), orDash(oneLine(h.Crow)),
+			ago(h.LastSeen, now), orDash(oneLine(h.Crow)), limitsIn(h),
 		})
 	}
 	return rows

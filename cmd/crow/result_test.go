@@ -136,10 +136,10 @@ func TestFleetTable(t *testing.T) {
 	}
 	var b bytes.Buffer
 	writeTable(&b, fleetRows(hosts, now))
-	const want = `HOST     STATE   ADDRESS    RUNNING           LABELS           LAST SEEN  CROW
-web-1    alive   10.0.0.21  api@2 web@1.42.0  role=web zone=a  now        v1
-web-2    failed  -          -                 -                3m ago     -
-evil[2J  left    -          -                 -                never      -
+	const want = `HOST     STATE   ADDRESS    RUNNING           LABELS           LAST SEEN  CROW  LIMITS
+web-1    alive   10.0.0.21  api@2 web@1.42.0  role=web zone=a  now        v1    -
+web-2    failed  -          -                 -                3m ago     -     -
+evil[2J  left    -          -                 -                never      -     -
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

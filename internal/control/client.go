@@ -111,6 +111,25 @@ func (c *Client) Hosts(ctx context.Context, targets []release.Expr) ([]Host, err
 	return h, c.call(ctx, http.MethodGet, PathHosts+"?"+q.Encode(), nil, &h)
 }
 
+// ChangeHostLimits changes what is wanted of the hosts that a selector matches,
+// and returns them.
+func (c *Client) ChangeHostLimits(ctx context.Context, req ChangeHostLimits) ([]Host, error) {
+	var h []Host
+	return h, c.call(ctx, http.MethodPost, PathLimits, req, &h)
+}
+
+// SeederLimits returns the limits in effect on the seeder itself.
+func (c *Client) SeederLimits(ctx context.Context) (Limits, error) {
+	var l Limits
+	return l, c.call(ctx, http.MethodGet, PathUplink, nil, &l)
+}
+
+// ChangeSeederLimits changes the seeder's own limits.
+func (c *Client) ChangeSeederLimits(ctx context.Context, req ChangeLimits) (Limits, error) {
+	var l Limits
+	return l, c.call(ctx, http.MethodPost, PathUplink, req, &l)
+}
+
 // Hello makes a host known to the seeder.
 func (c *Client) Hello(ctx context.Context, host string, hello Hello) (Welcome, error) {
 	var w Welcome

@@ -21,6 +21,8 @@ const (
 	PathDeploy   = "/v1/deploys/{id}"      // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
 	PathHosts    = "/v1/hosts"             // GET [?target=EXPR...]; answers []Host
 	PathHost     = "/v1/hosts/{name}"      // PUT Hello; answers Welcome
+	PathLimits   = "/v1/limits"            // POST ChangeHostLimits; answers []Host: those that it is for
+	PathUplink   = "/v1/limits/seeder"     // POST ChangeLimits, GET; answer Limits: the seeder's own
 	PathOrders   = "/v1/orders"            // GET ?host=NAME&after=REV&epoch=E&wait=D; answers Orders
 	PathReports  = "/v1/reports"           // POST Report; answers Receipt
 	PathOrigin   = "/blobs/{digest}"       // GET with ranges: the artifact of that SHA-256
@@ -146,6 +148,8 @@ type Host struct {
 	Running  map[string]string `json:"running"`   // app to live version, as last reported
 	LastSeen time.Time         `json:"last_seen"` // by the control API
 	Crow     string            `json:"crow"`
+	Limits   *Limits           `json:"limits"` // in effect, as last reported; null: it has not said
+	Wanted   WantedLimits      `json:"limits_ordered"`
 }
 
 // Goal is how far a host takes a release.
@@ -171,6 +175,9 @@ type Orders struct {
 	Revision uint64   `json:"revision"` // for the next GET ?after=; counts within an epoch
 	Orders   []Order  `json:"orders"`
 	Trackers []string `json:"trackers"` // announce URLs
+	// Limits are what the host's transfers are ordered to keep to; null: the
+	// seeder knows of no such orders.
+	Limits *WantedLimits `json:"limits,omitempty"`
 }
 
 // Report is all that a host has to say: its live versions and where it stands
@@ -182,6 +189,9 @@ type Report struct {
 	Seq     uint64            `json:"seq"`
 	Running map[string]string `json:"running"` // app to live version
 	Jobs    []JobReport       `json:"jobs"`
+	// Limits are those in effect. They are told to a seeder whose orders have
+	// Limits: an older one refuses a report with a field that it does not know.
+	Limits *Limits `json:"limits,omitempty"`
 }
 
 // JobReport is where a host stands with one order.
