@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"crow/internal/release"
+	"crow/seeder/build"
 )
 
 // serveOrigin gives out an artifact over HTTP, whole or in ranges.
@@ -31,7 +32,8 @@ func (a *api) serveOrigin(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", fi.ModTime(), f)
 }
 
-// serveTorrent gives out the torrent of an artifact.
+// serveTorrent gives out the torrent of an artifact, with the announce URLs as
+// they are now. Hosts are told of these by their orders; other clients are not.
 func (a *api) serveTorrent(w http.ResponseWriter, r *http.Request) {
 	d, err := release.ParseDigest(r.PathValue("digest"))
 	if err != nil {
@@ -39,6 +41,9 @@ func (a *api) serveTorrent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, err := a.dir.GetDoc(kindTorrent, d.String())
+	if err == nil {
+		b, err = build.WithTrackers(b, a.trackers)
+	}
 	if err != nil {
 		a.fail(w, r, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,9 @@ func newConn(s *Swarm, c net.Conn) *conn {
 		s.log.Debug("could not set up a neighbour's socket", zap.Error(err))
 	}
 	s.conns.Add(1)
+	if s.cfg.Standard {
+		c = newPaddedConn(c, s.find) // not before receiving, which is the socket's
+	}
 	return &conn{Conn: c, receiving: receiving, swarm: s, outbox: newOutbox(), ended: make(chan struct{})}
 }
 
@@ -269,7 +273,7 @@ func (c *incoming) handshake(h []byte) {
 	if p.seeder || strings.HasPrefix(id, peerPrefix) {
 		p.key = id[len(peerPrefix):][:addressKeyLen]
 	} else {
-		p.key = c.RemoteAddr().String() // another client: its peer ID says nothing
+		p.key = c.stranger()
 	}
 	if t.show != nil {
 		p.guest = t.show.newGuest((*conn)(c).tell)
@@ -279,6 +283,22 @@ func (c *incoming) handshake(h []byte) {
 	if c.closed.Load() { // meanwhile, and Close saw nobody
 		p.leave()
 	}
+}
+
+// stranger is the key of a neighbour that is another client, whose peer ID says
+// nothing of its address: it is known only if this node dialled it.
+func (c *incoming) stranger() string {
+	if !c.swarm.cfg.Standard {
+		c.swarm.strangers.Do(func() {
+			c.swarm.log.Warn("another BitTorrent client has joined, and refuses this node's requests: they are too large for it without swarm_standard",
+				zap.Stringer("address", c.RemoteAddr()))
+		})
+	}
+	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return c.RemoteAddr().String()
+	}
+	return addressKey(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
 }
 
 func (c *incoming) payload(n int) {

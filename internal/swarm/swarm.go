@@ -76,10 +76,11 @@ type Swarm struct {
 	end  context.CancelFunc
 	jobs sync.WaitGroup // announce loops and what was put off; begun while not closed
 
-	limits *limits
-	conns  atomic.Int32 // open connections
-	uplink *uplink
-	pumps  sync.WaitGroup // connections' senders
+	strangers sync.Once // warned of another client
+	limits    *limits
+	conns     atomic.Int32 // open connections
+	uplink    *uplink
+	pumps     sync.WaitGroup // connections' senders
 
 	mu        sync.Mutex // guards what follows
 	trackers  []string

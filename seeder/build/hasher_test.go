@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -115,6 +116,33 @@ func TestHasherTakesAnyWrites(t *testing.T) {
 		}
 		checkResult(rt, result, data)
 	})
+}
+
+func TestTorrentWithTrackers(t *testing.T) {
+	plain := hashed(t, bytes.NewReader(counting(100_000))).Torrent
+	before, err := metainfo.Load(bytes.NewReader(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, urls := range [][]string{nil, {"http://a/announce"}, {"http://a/announce", "http://b/announce"}} {
+		b, err := WithTrackers(plain, urls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := metainfo.Load(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(m.InfoBytes, before.InfoBytes) || !maps.Equal(m.PieceLayers, before.PieceLayers) {
+			t.Errorf("%q: it is another torrent", urls)
+		}
+		if got := m.UpvertedAnnounceList().DistinctValues(); !slices.Equal(got, urls) || len(urls) > 0 && m.Announce != urls[0] {
+			t.Errorf("%q: trackers are %q and %q", urls, m.Announce, m.AnnounceList)
+		}
+	}
+	if _, err := WithTrackers([]byte("no torrent"), nil); err == nil {
+		t.Error("anything is a torrent")
+	}
 }
 
 // The infohash of a content must never change between versions of crow: hosts

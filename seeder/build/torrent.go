@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 
@@ -40,6 +41,26 @@ func torrentOf(b control.Blob, pieces []digest) ([]byte, release.Digest, error) 
 		return nil, release.Digest{}, fmt.Errorf("encode torrent: %w", err)
 	}
 	return encoded, sha256.Sum256(infoBytes), nil
+}
+
+// WithTrackers returns a torrent with announce URLs (BEP 3, 12), by which any
+// client can join its swarm. The infohash stays: it is the hash of other bytes.
+func WithTrackers(torrent []byte, announceURLs []string) ([]byte, error) {
+	m, err := metainfo.Load(bytes.NewReader(torrent))
+	if err != nil {
+		return nil, fmt.Errorf("decode torrent: %w", err)
+	}
+	if len(announceURLs) > 0 {
+		m.Announce = announceURLs[0]
+	}
+	if len(announceURLs) > 1 {
+		m.AnnounceList = metainfo.AnnounceList{announceURLs}
+	}
+	encoded, err := bencode.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode torrent: %w", err)
+	}
+	return encoded, nil
 }
 
 func concat(nodes []digest) string {

@@ -39,13 +39,17 @@ type standing struct {
 	Seeder, Hosts int64 // received from these; a little less than it was
 }
 
+func needLibtorrent(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command(debianPython, "-c", "import libtorrent").CombinedOutput(); err != nil {
+		t.Skipf("needs libtorrent for %s, of Debian's python3-libtorrent: %v: %s", debianPython, err, tail(out, 200))
+	}
+}
+
 // startLibtorrent has a libtorrent join a torrent's swarm at an address of the
 // fleet's.
 func (f *fleet) startLibtorrent(torrent string, host int) *libtorrent {
 	f.t.Helper()
-	if out, err := exec.Command(debianPython, "-c", "import libtorrent").CombinedOutput(); err != nil {
-		f.t.Skipf("needs libtorrent for %s, of Debian's python3-libtorrent: %v: %s", debianPython, err, tail(out, 200))
-	}
 	lt := &libtorrent{t: f.t, dir: f.t.TempDir(), output: filepath.Join(f.dir, "libtorrent.jsonl")}
 	output, err := os.Create(lt.output)
 	if err != nil {
@@ -113,6 +117,7 @@ func (f *fleet) torrent(r control.Release) string {
 // TestStandardClient has Debian's libtorrent take part in a deploy: it knows
 // nothing of crow but the torrent.
 func TestStandardClient(t *testing.T) {
+	needLibtorrent(t)
 	f := startSeeder(t, standard+"\nlimits: {upload: 4MiB/s}")
 	hosts := []*daemon{f.addPeer(peerConfig{extra: standard}), f.addPeer(peerConfig{extra: standard})}
 	f.awaitHosts(len(hosts))
