@@ -38,7 +38,7 @@ type conn struct {
 
 func newConn(s *Swarm, c net.Conn) *conn {
 	receiving, err := newReceiving(c)
-	if err = cmp.Or(err, limitUnsent(c)); err != nil {
+	if err = cmp.Or(err, setUpSending(c)); err != nil {
 		s.log.Debug("could not set up a neighbour's socket", zap.Error(err))
 	}
 	s.conns.Add(1)
