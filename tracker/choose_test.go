@@ -5,8 +5,15 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 )
+
+// numberOf is the i that memberOf made the member of.
+func numberOf(m member) int {
+	ip := m.addr.Addr().As4()
+	return int(ip[1])<<16 | int(ip[2])<<8 | int(ip[3])
+}
 
 // swarmOf has the downloaders 0 to d-1 and then s seeds.
 func swarmOf(d, s int) *swarm {
@@ -155,26 +162,39 @@ type graph [][]int
 
 func (g graph) join(i int, chosen []member) {
 	for _, m := range chosen {
-		ip := m.addr.Addr().As4()
-		j := int(ip[1])<<16 | int(ip[2])<<8 | int(ip[3])
-		g[i], g[j] = append(g[i], j), append(g[j], i)
+		g.connect(i, numberOf(m))
 	}
+}
+
+func (g graph) connect(i, j int) { g[i], g[j] = append(g[i], j), append(g[j], i) }
+
+// without is the graph with some hosts gone.
+func (g graph) without(gone []bool) graph {
+	left := make(graph, len(g))
+	for i, neighbours := range g {
+		if !gone[i] {
+			left[i] = slices.DeleteFunc(slices.Clone(neighbours), func(j int) bool { return gone[j] })
+		}
+	}
+	return left
 }
 
 // reach counts the hosts within any distance of host from, and gives the
 // largest distance.
 func (g graph) reach(from int) (n, depth int) {
-	seen := map[int]int{from: 0}
+	steps := make([]int, len(g)) // and one, where reached
+	steps[from] = 1
 	for queue := []int{from}; len(queue) > 0; queue = queue[1:] {
+		n++
+		depth = steps[queue[0]] - 1
 		for _, j := range g[queue[0]] {
-			if _, ok := seen[j]; !ok {
-				seen[j] = seen[queue[0]] + 1
-				depth = max(depth, seen[j])
+			if steps[j] == 0 {
+				steps[j] = steps[queue[0]] + 1
 				queue = append(queue, j)
 			}
 		}
 	}
-	return len(seen), depth
+	return n, depth
 }
 
 // The hand-outs of one round of announces connect all hosts with the seeder,

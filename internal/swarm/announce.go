@@ -73,7 +73,7 @@ func (p *pace) next(interval time.Duration, failed, complete bool, neighbours in
 		return interval
 	}
 	p.retry = retryInterval
-	if complete || neighbours >= fewNeighbours {
+	if complete || neighbours >= enoughNeighbours {
 		p.hungry = hungryInterval
 		return interval
 	}

@@ -24,7 +24,7 @@ func TestPace(t *testing.T) {
 		"a hungry transfer asks soon, then less": {
 			{interval: long, want: hungryInterval}, {interval: long, want: 2 * hungryInterval}, {interval: long, want: 4 * hungryInterval},
 			{interval: long, want: maxHungry}, {interval: long, want: maxHungry},
-			{interval: long, neighbours: fewNeighbours, want: long}, {interval: long, neighbours: 1, want: hungryInterval},
+			{interval: long, neighbours: enoughNeighbours, want: long}, {interval: long, neighbours: 1, want: hungryInterval},
 		},
 		"a short interval stands":        {{interval: time.Second, want: time.Second}},
 		"a complete one is never hungry": {{interval: long, complete: true, want: long}},

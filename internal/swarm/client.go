@@ -24,7 +24,7 @@ const (
 // few enough that their Have messages cost little; fewer for the seeder, whose
 // link is shared by those that it talks to.
 const (
-	maxPeerConns   = 30
+	maxPeerConns   = 20
 	maxSeederConns = 16
 )
 
@@ -60,7 +60,7 @@ func addressKey(addr netip.AddrPort) string {
 	return string(sum[:addressKeyLen])
 }
 
-func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
+func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, *grace, error) {
 	c := torrent.NewDefaultClientConfig()
 	c.PeerID = newPeerID(cfg.Role, addr)
 	c.Bep20 = c.PeerID[:len(peerPrefix)]
@@ -82,12 +82,13 @@ func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, error) {
 	c.DialRateLimiter = rate.NewLimiter(rate.Inf, 1)
 	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)
 	c.HalfOpenConnsPerTorrent = maxPeerConns
-	measureGrace(c)
+	grace := measureGrace(c)
 	// The limit counts pieces in order, rarest first, and so ends before it has come
 	// to the few that a super-seeding seeder shows: a large artifact would stand still.
 	c.MaxUnverifiedBytes = 0
 	c.MaxAllocPeerRequestDataPerConn = maxRequestBuffer
-	return torrent.NewClient(c)
+	client, err := torrent.NewClient(c)
+	return client, grace, err
 }
 
 func maxConns(role Role) int {

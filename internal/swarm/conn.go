@@ -129,7 +129,7 @@ func (c *conn) post(piece []byte) bool {
 func (c *conn) pump() {
 	t := c.peer.Load().to // there is one: pieces follow a handshake
 	for !c.outbox.rest() {
-		release, ok := c.swarm.uplink.acquire(&t.turn, func() int { return c.outbox.rarity(t.held) }, c.ended)
+		release, ok := c.swarm.uplink.acquire(&t.turn, c.ended)
 		if !ok {
 			continue // the outbox is closed too
 		}

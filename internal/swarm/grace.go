@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent"
@@ -21,8 +22,9 @@ const (
 )
 
 // grace measures what requests take and sets the client's StealRequestGrace
-// accordingly. All its methods are called under the client's lock.
+// accordingly. But for hurry, its methods are called under the client's lock.
 type grace struct {
+	hurried         atomic.Bool
 	config          *torrent.ClientConfig // the client's own
 	sent            map[sentRequest]time.Time
 	samples         int
@@ -35,7 +37,7 @@ type sentRequest struct {
 }
 
 // measureGrace has the client's requests timed, and its grace follow.
-func measureGrace(c *torrent.ClientConfig) {
+func measureGrace(c *torrent.ClientConfig) *grace {
 	g := &grace{config: c, sent: map[sentRequest]time.Time{}}
 	c.StealRequestGrace = firstGrace
 	c.Callbacks.SentRequest = append(c.Callbacks.SentRequest, func(e torrent.PeerRequestEvent) {
@@ -48,6 +50,17 @@ func measureGrace(c *torrent.ClientConfig) {
 	c.Callbacks.DeletedRequest = append(c.Callbacks.DeletedRequest, func(e torrent.PeerRequestEvent) {
 		g.ended(sentRequest{e.Peer, e.Request}, false, time.Now())
 	})
+	return g
+}
+
+// hurry has the next apply shorten the grace, until the next request is answered.
+func (g *grace) hurry() { g.hurried.Store(true) }
+
+// apply does what hurry asked for.
+func (g *grace) apply() {
+	if g.hurried.Swap(false) {
+		g.config.StealRequestGrace = minGrace
+	}
 }
 
 // ended notes that a request was answered or given up. One that was given up

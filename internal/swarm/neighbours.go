@@ -9,16 +9,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// A transfer dials few neighbours and lets in more: each of them costs CPU with
-// every piece that it completes, and a dozen are as good as all. Who came first
-// is dialled by who comes later.
+// A transfer dials few neighbours at a time and lets in more: each of them costs
+// CPU with every piece that it completes, and a dozen are as good as all. Who came
+// first is dialled by who comes later. Hosts with fewer neighbours than others
+// fall behind them, so that nobody should have many more than enough.
 const (
-	dialledNeighbours = 6  // at a time
-	enoughNeighbours  = 12 // connections with which a transfer dials nobody
-	fewNeighbours     = 8  // connections below which it asks for more soon
+	dialledNeighbours = 3  // at a time
+	enoughNeighbours  = 10 // connections with which a transfer dials nobody and asks for no more
 	// dialPatience is how long an address that was dialled counts as one that may
 	// yet become a connection.
-	dialPatience = 3 * time.Second
+	dialPatience = time.Second
 )
 
 // addNeighbours offers addresses to the client to dial, as many as this

@@ -55,14 +55,6 @@ func (o *outbox) rest() bool {
 	return true
 }
 
-// rarity is how many neighbours hold the rarest piece in the box.
-func (o *outbox) rarity(held holdings) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, holders := o.rarest(held)
-	return holders
-}
-
 // take returns a frame of the rarest piece, the oldest of these. ok is false if
 // the box is empty or closed.
 func (o *outbox) take(held holdings) (frame []byte, ok bool) {
@@ -71,7 +63,7 @@ func (o *outbox) take(held holdings) (frame []byte, ok bool) {
 	if len(o.frames) == 0 || o.closed {
 		return nil, false
 	}
-	at, _ := o.rarest(held)
+	at := o.rarest(held)
 	frame = o.frames[at]
 	o.frames = slices.Delete(o.frames, at, at+1)
 	o.size -= len(frame)
@@ -80,13 +72,14 @@ func (o *outbox) take(held holdings) (frame []byte, ok bool) {
 }
 
 // rarest needs o.mu and a frame in the box.
-func (o *outbox) rarest(held holdings) (at, holders int) {
+func (o *outbox) rarest(held holdings) (at int) {
+	fewest := 0
 	for i, frame := range o.frames {
-		if n := held.of(pieceOf(frame)); i == 0 || n < holders {
-			at, holders = i, n
+		if n := held.of(pieceOf(frame)); i == 0 || n < fewest {
+			at, fewest = i, n
 		}
 	}
-	return at, holders
+	return at
 }
 
 // pieceOf is the number of the piece that a piece frame is part of.

@@ -46,6 +46,8 @@ type file struct {
 	complete atomic.Pointer[fs.FileInfo]
 	onChange func()
 
+	onAsk func() // called when the client asks what is complete, under its lock
+
 	mu     sync.Mutex // guards states and the journal's end
 	states []pieceState
 	front  int // pieces from the first on that are complete without a gap
@@ -251,6 +253,7 @@ func (f *file) frontLen() int64 {
 
 // Completion implements storage.PieceImpl.
 func (p piece) Completion() storage.Completion {
+	p.file.onAsk()
 	p.file.mu.Lock()
 	defer p.file.mu.Unlock()
 	state := p.file.states[p.index]

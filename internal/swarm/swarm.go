@@ -80,6 +80,7 @@ type Swarm struct {
 	limits    *limits
 	conns     atomic.Int32 // open connections
 	uplink    *uplink
+	grace     *grace
 	pumps     sync.WaitGroup // connections' senders
 
 	mu        sync.Mutex // guards what follows
@@ -102,7 +103,7 @@ func New(cfg Config) (*Swarm, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
-	if s.client, err = newClient(cfg, s.addr); err != nil {
+	if s.client, s.grace, err = newClient(cfg, s.addr); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("swarm: start torrent client: %w", err)
 	}
@@ -216,6 +217,7 @@ func (s *Swarm) add(m Torrent, file *file) (*transfer, error) {
 	}
 	t := newTransfer(s, m, file)
 	file.onChange = sync.OnceFunc(func() { s.later(func() { s.dropChanged(m.InfoHash) }) })
+	file.onAsk = s.grace.apply
 	s.transfers[short] = t
 	t.open()
 	s.jobs.Go(t.announceLoop)

@@ -32,6 +32,7 @@ type transfer struct {
 	meta   Torrent
 	file   *file
 	counts counts
+	nudged int64    // bytes received at the last tick
 	held   holdings // by neighbours
 	turn   int      // at the uplink, which guards it
 	show   *showing // what the seeder shows whom; nil on a peer
@@ -114,6 +115,7 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			return t.file.seal()
 		case now := <-tick.C:
 			update(t.progress())
+			t.nudge()
 			if idle.bites(t.counts.fromPeer.Load()+t.counts.fromSeeder.Load(), now) {
 				t.renew()
 			}
@@ -123,6 +125,28 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			return ctx.Err()
 		case <-t.life.Done():
 			return ErrClosed
+		}
+	}
+}
+
+// nudge, when nothing has arrived since it was last called, has the client take
+// requests away from whom it has waited for. By itself the client looks for such
+// requests only when something comes from another neighbour, and in the end
+// nothing does: the last host would wait for one that stalls. What makes it look
+// is a change of priority; and asking for what is complete is the way to
+// have something done under its lock.
+func (t *transfer) nudge() {
+	received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
+	was := t.nudged
+	if t.nudged = received; received != was {
+		return
+	}
+	t.swarm.grace.hurry()
+	for i := range t.meta.Pieces {
+		if p := t.t.Piece(i); !p.State().Complete {
+			p.UpdateCompletion()
+			p.SetPriority(torrent.PiecePriorityHigh)
+			p.SetPriority(torrent.PiecePriorityNormal)
 		}
 	}
 }

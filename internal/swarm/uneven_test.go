@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,9 +44,9 @@ func makespan(t *testing.T, hosts, size int, troubled func(*Swarm)) time.Duratio
 	begun := time.Now()
 	for i, p := range peers {
 		rest.Go(func() {
-			awaitTransfer(ctx, p, m.InfoHash)
-			p.AddNeighbours(m.InfoHash, addrs[i+1:]) // who starts later, as if by a tracker
-			p.AddNeighbours(m.InfoHash, addrs[:1])
+			for tick := time.Tick(300 * time.Millisecond); ctx.Err() == nil; <-tick { // as a tracker would
+				p.AddNeighbours(m.InfoHash, slices.Concat(addrs[i+2:], addrs[:i+1]))
+			}
 		})
 		path := filepath.Join(t.TempDir(), "part")
 		if i == hosts {

@@ -20,9 +20,7 @@ type uplink struct {
 
 // sender is a connection that waits for a slot.
 type sender struct {
-	since   time.Time
-	turn    *int       // when its transfer was last given a slot, as a count of grants
-	rarity  func() int // how many neighbours hold the rarest piece that it would send
+	turn    *int // when its transfer was last given a slot, as a count of grants
 	granted chan struct{}
 }
 
@@ -36,16 +34,14 @@ const (
 	maxSlotPatience = 5 * time.Second
 	// What a slot is taken to be held before any was.
 	firstTypical = 250 * time.Millisecond
-	// A block goes out before rarer ones when it has waited for this.
-	maxSlotWait = 3 * time.Second
 )
 
 func newUplink(slots int) *uplink { return &uplink{free: slots, typical: firstTypical} }
 
 // acquire waits for a slot, unless done is closed first. The slot is given back
 // by release, which may be called twice.
-func (u *uplink) acquire(turn *int, rarity func() int, done <-chan struct{}) (release func(), ok bool) {
-	s := &sender{since: time.Now(), turn: turn, rarity: rarity, granted: make(chan struct{})}
+func (u *uplink) acquire(turn *int, done <-chan struct{}) (release func(), ok bool) {
+	s := &sender{turn: turn, granted: make(chan struct{})}
 	u.mu.Lock()
 	u.waiting = append(u.waiting, s)
 	if u.free > 0 {
@@ -76,7 +72,7 @@ func (u *uplink) withdraw(s *sender) {
 
 // grantNext hands on a slot that is not counted as free. It needs u.mu.
 func (u *uplink) grantNext() {
-	i := nextToSend(u.waiting, time.Now())
+	i := nextToSend(u.waiting)
 	if i < 0 {
 		u.free++
 		return
@@ -88,22 +84,15 @@ func (u *uplink) grantNext() {
 	close(s.granted)
 }
 
-// nextToSend chooses who gets a slot: who has waited for too long; or else one
-// of the transfer whose last turn was longest ago, there the one with the rarest
-// piece, which the others can pass on to most; then who came first. It is -1
-// when nobody waits.
-func nextToSend(waiting []*sender, now time.Time) int {
-	best, bestRarity := -1, 0
+// nextToSend chooses who gets a slot: who came first of those of the transfer
+// whose last turn was longest ago. It is -1 when nobody waits. To go by the
+// rarity of what they ask for would keep a host that is behind, and lacks what
+// many have, waiting behind everyone.
+func nextToSend(waiting []*sender) int {
+	best := -1
 	for i, s := range waiting {
-		if i == 0 && now.Sub(s.since) >= maxSlotWait {
-			return i
-		}
-		if best >= 0 && *s.turn > *waiting[best].turn {
-			continue
-		}
-		rarity := s.rarity()
-		if best < 0 || *s.turn < *waiting[best].turn || rarity < bestRarity {
-			best, bestRarity = i, rarity
+		if best < 0 || *s.turn < *waiting[best].turn {
+			best = i
 		}
 	}
 	return best

@@ -10,36 +10,22 @@ import (
 	"time"
 )
 
-// asRare is what a connection says that has nothing rare.
-func asRare(n int) func() int { return func() int { return n } }
-
 func TestNextToSend(t *testing.T) {
-	type wait struct {
-		waited time.Duration
-		turn   int // of its transfer
-		rarity int
-	}
-	const long = maxSlotWait
 	for name, c := range map[string]struct {
-		waiting []wait
-		want    int
+		turns []int // of the transfers of who waits, who came first in front
+		want  int
 	}{
 		"nobody":                            {nil, -1},
-		"one":                               {[]wait{{0, 7, 7}}, 0},
-		"first come":                        {[]wait{{2, 1, 3}, {1, 1, 3}, {0, 1, 3}}, 0},
-		"rarest":                            {[]wait{{2, 1, 3}, {1, 1, 1}, {0, 1, 2}}, 1},
-		"of the rarest the first":           {[]wait{{3, 1, 3}, {2, 1, 1}, {1, 1, 1}}, 1},
-		"the transfer with the oldest turn": {[]wait{{2, 5, 0}, {1, 4, 9}, {0, 6, 0}}, 1},
-		"and there the rarest":              {[]wait{{3, 5, 0}, {2, 4, 9}, {1, 4, 8}, {0, 6, 0}}, 2},
-		"who waits for too long":            {[]wait{{long, 9, 9}, {1, 1, 1}}, 0},
-		"of these the first":                {[]wait{{long + 1, 9, 9}, {long, 1, 1}}, 0},
-		"not before":                        {[]wait{{long - 1, 9, 9}, {1, 1, 1}}, 1},
+		"one":                               {[]int{7}, 0},
+		"first come":                        {[]int{1, 1, 1}, 0},
+		"the transfer with the oldest turn": {[]int{5, 4, 6}, 1},
+		"and there first come":              {[]int{5, 4, 4, 6}, 1},
 	} {
 		var waiting []*sender
-		for _, w := range c.waiting {
-			waiting = append(waiting, &sender{since: at(-w.waited), turn: &w.turn, rarity: asRare(w.rarity)})
+		for _, turn := range c.turns {
+			waiting = append(waiting, &sender{turn: &turn})
 		}
-		if got := nextToSend(waiting, at(0)); got != c.want {
+		if got := nextToSend(waiting); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -47,14 +33,14 @@ func TestNextToSend(t *testing.T) {
 
 // serve has senders ask for a slot in turn while there is none, and returns in
 // which order they then get it.
-func serve(t *testing.T, turns []*int, rarities []int) (order []int) {
+func serve(t *testing.T, turns []*int) (order []int) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUplink(1)
-		release, _ := u.acquire(new(int), asRare(0), nil)
+		release, _ := u.acquire(new(int), nil)
 		var wg sync.WaitGroup
 		for i := range turns {
 			wg.Go(func() {
-				release, ok := u.acquire(turns[i], asRare(rarities[i]), nil)
+				release, ok := u.acquire(turns[i], nil)
 				if !ok {
 					t.Error("no slot")
 					return
@@ -74,9 +60,9 @@ func serve(t *testing.T, turns []*int, rarities []int) (order []int) {
 	return order
 }
 
-func TestUplinkServesTheRarestThenTheFirst(t *testing.T) {
+func TestUplinkServesFirstComeFirst(t *testing.T) {
 	one := new(int)
-	if got, want := serve(t, []*int{one, one, one, one, one}, []int{4, 2, 4, 2, 1}), []int{4, 1, 3, 0, 2}; !slices.Equal(got, want) {
+	if got, want := serve(t, []*int{one, one, one, one, one}), []int{0, 1, 2, 3, 4}; !slices.Equal(got, want) {
 		t.Errorf("served in order %v, want %v", got, want)
 	}
 }
@@ -84,7 +70,7 @@ func TestUplinkServesTheRarestThenTheFirst(t *testing.T) {
 // A transfer of which many want something does not keep another one waiting.
 func TestUplinkTakesTransfersInTurn(t *testing.T) {
 	one, other := new(int), new(int)
-	if got, want := serve(t, []*int{one, one, one, other, other}, []int{1, 1, 1, 9, 9}), []int{0, 3, 1, 4, 2}; !slices.Equal(got, want) {
+	if got, want := serve(t, []*int{one, one, one, other, other}), []int{0, 3, 1, 4, 2}; !slices.Equal(got, want) {
 		t.Errorf("served in order %v, want %v", got, want)
 	}
 }
@@ -96,7 +82,7 @@ func TestUplinkNeverExceedsItsSlots(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				release, _ := u.acquire(new(int), asRare(1), nil)
+				release, _ := u.acquire(new(int), nil)
 				if n := at.Add(1); n > most.Load() {
 					most.Store(n)
 				}
@@ -117,9 +103,9 @@ func TestUplinkNeverExceedsItsSlots(t *testing.T) {
 func TestUplinkPassesByTheStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUplink(1)
-		stalled, _ := u.acquire(new(int), asRare(1), nil)
+		stalled, _ := u.acquire(new(int), nil)
 		begun := time.Now()
-		release, _ := u.acquire(new(int), asRare(1), nil)
+		release, _ := u.acquire(new(int), nil)
 		if waited, want := time.Since(begun), slotPatience*firstTypical; waited != want {
 			t.Errorf("waited %s for the slot of one that stalls, want %s", waited, want)
 		}
@@ -141,7 +127,7 @@ func TestUplinkLearnsPatience(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			u := newUplink(1)
 			for range 200 {
-				release, _ := u.acquire(new(int), asRare(1), nil)
+				release, _ := u.acquire(new(int), nil)
 				<-time.After(c.held)
 				release()
 			}
@@ -155,11 +141,11 @@ func TestUplinkLearnsPatience(t *testing.T) {
 func TestUplinkLetsGoOfTheClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUplink(1)
-		release, _ := u.acquire(new(int), asRare(1), nil)
+		release, _ := u.acquire(new(int), nil)
 		done := make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, ok := u.acquire(new(int), asRare(1), done); ok {
+			if _, ok := u.acquire(new(int), done); ok {
 				t.Error("a closed connection got a slot")
 			}
 		})
