@@ -77,8 +77,8 @@ func (b *bars) fleet(f fleet, rate float64, running time.Duration) {
 }
 
 func (b *bars) endUpload() {
-	if b.sending != nil && !b.sending.Completed() {
-		b.sending.Abort(false)
+	if b.sending != nil {
+		b.sending.Abort(false) // nothing, if it is complete
 	}
 }
 
@@ -91,7 +91,7 @@ func (b *bars) note(line string) {
 
 func (b *bars) close() {
 	b.endUpload()
-	if b.rollout != nil && !b.rollout.Completed() {
+	if b.rollout != nil {
 		b.rollout.Abort(false)
 	}
 	b.progress.Wait()
