@@ -105,7 +105,8 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 	t.t.DownloadAll()
 	tick := time.NewTicker(progressPeriod)
 	defer tick.Stop()
-	idle := watchdog{since: time.Now()}
+	began := time.Now()
+	idle := watchdog{since: began}
 	complete := t.t.Complete().On()
 	for {
 		select {
@@ -115,7 +116,7 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			return t.file.seal()
 		case now := <-tick.C:
 			update(t.progress())
-			t.nudge()
+			t.nudge(began, now)
 			if idle.bites(t.counts.fromPeer.Load()+t.counts.fromSeeder.Load(), now) {
 				t.renew()
 			}
@@ -129,16 +130,19 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 	}
 }
 
-// nudge, when nothing has arrived since it was last called, has the client take
-// requests away from whom it has waited for. By itself the client looks for such
+// nudge, when next to nothing has arrived since it was last called, a period
+// ago, for a transfer that began at the given time, has the client take requests
+// away from whom it has waited for. By itself the client looks for such
 // requests only when something comes from another neighbour, and in the end
 // nothing does: the last host would wait for one that stalls. What makes it look
 // is a change of priority; and asking for what is complete is the way to
 // have something done under its lock.
-func (t *transfer) nudge() {
+func (t *transfer) nudge(began, now time.Time) {
+	const little = 8 // a connection that is stuck may yet drip
 	received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
+	usual := float64(received) / max(1, now.Sub(began).Seconds()) * progressPeriod.Seconds()
 	was := t.nudged
-	if t.nudged = received; received != was {
+	if t.nudged = received; float64(received-was) > usual/little {
 		return
 	}
 	t.swarm.grace.hurry()
