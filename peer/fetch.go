@@ -57,7 +57,7 @@ func (j *job) obtain(ctx context.Context) (cached bool, err error) {
 	}
 	head := startHeadHash(j.cache.partPath(j.order.Manifest.SHA256))
 	if err := j.download(ctx, head); err != nil {
-		_, _, _ = head.finish(ctx)
+		head.stop()
 		return false, at(stepFetch, err)
 	}
 	j.disk.arrived(j.name())

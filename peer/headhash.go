@@ -20,7 +20,7 @@ type headHash struct {
 	n   int64 // bytes in sum
 }
 
-// startHeadHash waits for advance. finish must be called.
+// startHeadHash waits for advance. finish or stop must be called, one of them.
 func startHeadHash(path string) *headHash {
 	h := &headHash{path: path, news: make(chan int64, 1), done: make(chan struct{}), sum: sha256.New()}
 	go h.run()
@@ -37,10 +37,13 @@ func (h *headHash) advance(n int64) {
 	h.news <- n
 }
 
+// stop ends the hashing. It does not wait: the disk may hang.
+func (h *headHash) stop() { close(h.news) }
+
 // finish ends the hashing and returns the sum so far and how many bytes it
-// covers. It may not be called twice.
+// covers.
 func (h *headHash) finish(ctx context.Context) (hash.Hash, int64, error) {
-	close(h.news)
+	h.stop()
 	select {
 	case <-h.done:
 		return h.sum, h.n, nil
