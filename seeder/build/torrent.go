@@ -43,24 +43,26 @@ func torrentOf(b control.Blob, pieces []digest) ([]byte, release.Digest, error) 
 	return encoded, sha256.Sum256(infoBytes), nil
 }
 
-// WithTrackers returns a torrent with announce URLs (BEP 3, 12), by which any
-// client can join its swarm. The infohash stays: it is the hash of other bytes.
+// WithTrackers returns a torrent of this package's with announce URLs (BEP 3,
+// 12), by which any client can join its swarm. The infohash stays: it is the hash
+// of other bytes. Each host of a fleet asks for it, so the torrent, which may
+// be megabytes, is not decoded: its first key comes behind those of the URLs.
 func WithTrackers(torrent []byte, announceURLs []string) ([]byte, error) {
-	m, err := metainfo.Load(bytes.NewReader(torrent))
-	if err != nil {
-		return nil, fmt.Errorf("decode torrent: %w", err)
+	if !bytes.HasPrefix(torrent, []byte("d4:info")) {
+		return nil, fmt.Errorf("%w torrent: it does not begin with its info", release.ErrInvalid)
 	}
+	urls := map[string]any{}
 	if len(announceURLs) > 0 {
-		m.Announce = announceURLs[0]
+		urls["announce"] = announceURLs[0]
 	}
 	if len(announceURLs) > 1 {
-		m.AnnounceList = metainfo.AnnounceList{announceURLs}
+		urls["announce-list"] = [][]string{announceURLs}
 	}
-	encoded, err := bencode.Marshal(m)
+	head, err := bencode.Marshal(urls)
 	if err != nil {
-		return nil, fmt.Errorf("encode torrent: %w", err)
+		return nil, fmt.Errorf("encode announce URLs: %w", err)
 	}
-	return encoded, nil
+	return append(head[:len(head)-1], torrent[1:]...), nil
 }
 
 func concat(nodes []digest) string {
