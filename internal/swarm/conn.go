@@ -2,10 +2,7 @@ package swarm
 
 import (
 	"cmp"
-	"encoding/binary"
 	"net"
-	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,31 +45,9 @@ func newConn(s *Swarm, c net.Conn) *conn {
 	return &conn{Conn: c, receiving: receiving, swarm: s, outbox: newOutbox(), ended: make(chan struct{})}
 }
 
-// neighbour is who a connection leads to.
-type neighbour struct {
-	conn   *conn
-	to     *transfer
-	key    string // address key, from its peer ID
-	seeder bool
-	holds  pieceSet
-	guest  *guest // what it is shown; nil unless this node super-seeds
-	left   sync.Once
-}
-
-// leave takes the neighbour off the transfer's books, once.
-func (p *neighbour) leave() {
-	p.left.Do(func() {
-		p.to.disconnected(p.conn)
-		p.to.held.leave(p.holds)
-		if p.guest != nil {
-			p.to.show.leave(p.guest)
-		}
-	})
-}
-
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
-	limit := &c.swarm.limits.download
+	limit := c.swarm.limits.download
 	limited := limit.on()
 	c.receiving.prepare(c.in.pieceLeft(), limit.window(int(c.swarm.conns.Load())))
 	if limited {
@@ -168,7 +143,7 @@ func (c *conn) send(b []byte) error {
 
 // sendPiece writes a whole piece frame as fast as the upload limit lets it.
 func (c *conn) sendPiece(frame []byte) error {
-	limit := &c.swarm.limits.upload
+	limit := c.swarm.limits.upload
 	c.writing.Lock()
 	var err error
 	for rest := frame; len(rest) > 0 && err == nil; {
@@ -258,97 +233,4 @@ func (c *conn) Close() error {
 		p.leave()
 	}
 	return c.Conn.Close()
-}
-
-// incoming is told what the neighbour sends.
-type incoming conn
-
-func (c *incoming) handshake(h []byte) {
-	t := c.swarm.find([20]byte(h[handshakeHash:handshakePeer]))
-	if t == nil {
-		return // the client will hang up
-	}
-	id := string(h[handshakePeer:])
-	p := &neighbour{conn: (*conn)(c), to: t, holds: newPieceSet(t.meta.Pieces), seeder: strings.HasPrefix(id, seederPrefix)}
-	if p.seeder || strings.HasPrefix(id, peerPrefix) {
-		p.key = id[len(peerPrefix):][:addressKeyLen]
-	} else {
-		p.key = c.stranger()
-	}
-	if t.show != nil {
-		p.guest = t.show.newGuest((*conn)(c).tell)
-	}
-	t.joined(p.conn, p.key)
-	c.peer.Store(p)
-	if c.closed.Load() { // meanwhile, and Close saw nobody
-		p.leave()
-	}
-}
-
-// stranger is the key of a neighbour that is another client, whose peer ID says
-// nothing of its address: it is known only if this node dialled it.
-func (c *incoming) stranger() string {
-	if !c.swarm.cfg.Standard {
-		c.swarm.strangers.Do(func() {
-			c.swarm.log.Warn("another BitTorrent client has joined, and refuses this node's requests: they are too large for it without swarm_standard",
-				zap.Stringer("address", c.RemoteAddr()))
-		})
-	}
-	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil {
-		return c.RemoteAddr().String()
-	}
-	return addressKey(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
-}
-
-func (c *incoming) payload(n int) {
-	p := c.peer.Load()
-	switch {
-	case p == nil:
-	case p.seeder:
-		p.to.counts.fromSeeder.Add(int64(n))
-	default:
-		p.to.counts.fromPeer.Add(int64(n))
-	}
-}
-
-func (c *incoming) frame(kind byte, body []byte) {
-	p := c.peer.Load()
-	if p == nil {
-		return
-	}
-	switch {
-	case kind == frameHave && len(body) == haveLen-headLen:
-		c.holds(p, int(binary.BigEndian.Uint32(body)))
-	case kind == frameBitfield:
-		p.to.held.addBitfield(p.holds, body)
-		if p.guest != nil {
-			(*conn)(c).tell(p.to.show.has(p.guest, body, time.Now()))
-		}
-	case kind == frameHaveAll:
-		p.to.held.addAll(p.holds)
-		if p.guest != nil {
-			p.to.show.hasAll(p.guest, time.Now())
-		}
-	}
-}
-
-func (c *incoming) holds(p *neighbour, piece int) {
-	p.to.held.add(p.holds, piece)
-	if p.guest != nil {
-		(*conn)(c).tell(p.to.show.completed(p.guest, piece, time.Now()))
-	}
-}
-
-// outgoing is told what this node sends.
-type outgoing conn
-
-func (c *outgoing) handshake([]byte) {}
-
-func (c *outgoing) frame(byte, []byte) {}
-
-func (c *outgoing) payload(n int) {
-	if p := c.peer.Load(); p != nil {
-		p.to.counts.sent.Add(int64(n))
-	}
 }

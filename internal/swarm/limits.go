@@ -17,7 +17,7 @@ const limitSlice = 16 << 10
 // limits bound what a node's connections carry in all. A direction without a
 // limit costs a look at an atomic.
 type limits struct {
-	upload, download limit
+	upload, download *limit
 }
 
 // limit bounds one direction.
@@ -26,12 +26,9 @@ type limit struct {
 	limiter *rate.Limiter
 }
 
-func newLimits(upload, download release.Rate) *limits {
-	l := &limits{}
-	for limit, to := range map[*limit]release.Rate{&l.upload: upload, &l.download: download} {
-		limit.limiter = rate.NewLimiter(rate.Inf, limitSlice)
-		limit.set(to)
-	}
+func newLimit(to release.Rate) *limit {
+	l := &limit{limiter: rate.NewLimiter(rate.Inf, limitSlice)}
+	l.set(to)
 	return l
 }
 

@@ -128,8 +128,7 @@ func TestWindowUnderALimit(t *testing.T) {
 		{1 << 10, 10, minWindow},
 		{1 << 60, 1, openWindow},
 	} {
-		l := newLimits(0, c.rate)
-		if got := l.download.window(c.conns); got != c.want {
+		if got := newLimit(c.rate).window(c.conns); got != c.want {
 			t.Errorf("%d bytes a second, %d connections: window %d, want %d", c.rate, c.conns, got, c.want)
 		}
 	}

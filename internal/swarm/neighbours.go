@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/anacrolix/torrent"
-	"go.uber.org/zap"
 )
 
 // A transfer dials few neighbours at a time and lets in more: each of them costs
@@ -80,46 +79,4 @@ func (t *transfer) neighbours() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.conns)
-}
-
-// renewAfter is how long nothing may arrive before a transfer takes its
-// connections for dead. It is longer than any request has, and less than the
-// deadline after which a fetch without headway fails.
-const renewAfter = 20 * time.Second
-
-// watchdog notices that nothing arrives.
-type watchdog struct {
-	received int64
-	since    time.Time
-}
-
-// bites tells, once each time, that nothing has arrived for renewAfter.
-func (w *watchdog) bites(received int64, now time.Time) bool {
-	if received == w.received && now.Sub(w.since) < renewAfter {
-		return false
-	}
-	bites := received == w.received
-	w.received, w.since = received, now
-	return bites
-}
-
-// renew ends all connections, whatever state they got into, and looks for
-// others.
-func (t *transfer) renew() {
-	t.mu.Lock()
-	conns := make([]*conn, 0, len(t.conns))
-	for c := range t.conns {
-		conns = append(conns, c)
-	}
-	clear(t.offered)
-	t.mu.Unlock()
-	if len(conns) == 0 {
-		return // it looks for neighbours as it is
-	}
-	t.swarm.log.Warn("nothing arrives: connections are renewed", zap.Stringer("infohash", t.meta.InfoHash),
-		zap.Duration("idle", renewAfter), zap.Int("connections", len(conns)))
-	for _, c := range conns {
-		c.Conn.Close() // the client's reader sees it next
-	}
-	t.announceNow()
 }

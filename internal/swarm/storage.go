@@ -251,6 +251,18 @@ func (f *file) frontLen() int64 {
 	return min(int64(f.front)*f.meta.PieceLength, f.meta.Size)
 }
 
+// missing returns the first pieces that are not complete, at most so many.
+func (f *file) missing(most int) (pieces []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := 0; i < len(f.states) && len(pieces) < most; i++ {
+		if f.states[i] != pieceComplete {
+			pieces = append(pieces, i)
+		}
+	}
+	return pieces
+}
+
 // Completion implements storage.PieceImpl.
 func (p piece) Completion() storage.Completion {
 	p.file.onAsk()

@@ -77,7 +77,7 @@ type Swarm struct {
 	jobs sync.WaitGroup // announce loops and what was put off; begun while not closed
 
 	strangers sync.Once // warned of another client
-	limits    *limits
+	limits    limits
 	conns     atomic.Int32 // open connections
 	uplink    *uplink
 	grace     *grace
@@ -99,7 +99,7 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), limits: newLimits(cfg.Upload, cfg.Download), uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))

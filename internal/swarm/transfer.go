@@ -32,7 +32,6 @@ type transfer struct {
 	meta   Torrent
 	file   *file
 	counts counts
-	nudged int64    // bytes received at the last tick
 	held   holdings // by neighbours
 	turn   int      // at the uplink, which guards it
 	show   *showing // what the seeder shows whom; nil on a peer
@@ -105,8 +104,8 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 	t.t.DownloadAll()
 	tick := time.NewTicker(progressPeriod)
 	defer tick.Stop()
-	began := time.Now()
-	idle := watchdog{since: began}
+	idle := watchdog{since: time.Now()}
+	var flow flow
 	complete := t.t.Complete().On()
 	for {
 		select {
@@ -116,8 +115,11 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			return t.file.seal()
 		case now := <-tick.C:
 			update(t.progress())
-			t.nudge(began, now)
-			if idle.bites(t.counts.fromPeer.Load()+t.counts.fromSeeder.Load(), now) {
+			received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
+			if flow.hasCeased(received) {
+				t.nudge()
+			}
+			if idle.bites(received, now) {
 				t.renew()
 			}
 		case err := <-t.writeError:
@@ -126,31 +128,6 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			return ctx.Err()
 		case <-t.life.Done():
 			return ErrClosed
-		}
-	}
-}
-
-// nudge, when next to nothing has arrived since it was last called, a period
-// ago, for a transfer that began at the given time, has the client take requests
-// away from whom it has waited for. By itself the client looks for such
-// requests only when something comes from another neighbour, and in the end
-// nothing does: the last host would wait for one that stalls. What makes it look
-// is a change of priority; and asking for what is complete is the way to
-// have something done under its lock.
-func (t *transfer) nudge(began, now time.Time) {
-	const little = 8 // a connection that is stuck may yet drip
-	received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
-	usual := float64(received) / max(1, now.Sub(began).Seconds()) * progressPeriod.Seconds()
-	was := t.nudged
-	if t.nudged = received; float64(received-was) > usual/little {
-		return
-	}
-	t.swarm.grace.hurry()
-	for i := range t.meta.Pieces {
-		if p := t.t.Piece(i); !p.State().Complete {
-			p.UpdateCompletion()
-			p.SetPriority(torrent.PiecePriorityHigh)
-			p.SetPriority(torrent.PiecePriorityNormal)
 		}
 	}
 }

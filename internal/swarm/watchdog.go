@@ -1,0 +1,95 @@
+package swarm
+
+import (
+	"time"
+
+	"github.com/anacrolix/torrent"
+	"go.uber.org/zap"
+)
+
+// flow notices that next to nothing arrives any more, a tick at a time.
+type flow struct {
+	received int64   // bytes at the last tick
+	usual    float64 // moving average of bytes in a tick
+}
+
+// Of what is usual, the share that counts as nothing, since a connection that is
+// stuck may yet drip; and of the ticks that the average goes over.
+const (
+	flowRest  = 8
+	flowTicks = 8
+)
+
+func (f *flow) hasCeased(received int64) bool {
+	got := float64(received - f.received)
+	ceased := got <= f.usual/flowRest
+	f.received = received
+	f.usual += (got - f.usual) / flowTicks
+	return ceased
+}
+
+// maxNudged is how many missing pieces a nudge names: some that any neighbour has.
+const maxNudged = 64
+
+// nudge has the client take requests away from neighbours that it has waited
+// for. By itself it looks for such requests only when something comes from
+// another neighbour, and in the end nothing does: the last host would wait for
+// one that stalls. What makes it look is a change of priority; and asking for
+// what is complete is the way to have something done under its lock.
+func (t *transfer) nudge() {
+	if t.neighbours() == 0 {
+		return
+	}
+	missing := t.file.missing(maxNudged)
+	if len(missing) == 0 {
+		return
+	}
+	t.swarm.grace.hurry()
+	t.t.Piece(missing[0]).UpdateCompletion()
+	for _, i := range missing {
+		t.t.Piece(i).SetPriority(torrent.PiecePriorityHigh)
+		t.t.Piece(i).SetPriority(torrent.PiecePriorityNormal)
+	}
+}
+
+// renewAfter is how long nothing may arrive before a transfer takes its
+// connections for dead. It is longer than any request has, and less than the
+// deadline after which a fetch without headway fails.
+const renewAfter = 20 * time.Second
+
+// watchdog notices that nothing arrives.
+type watchdog struct {
+	received int64
+	since    time.Time
+}
+
+// bites tells, once each time, that nothing has arrived for renewAfter.
+func (w *watchdog) bites(received int64, now time.Time) bool {
+	if received == w.received && now.Sub(w.since) < renewAfter {
+		return false
+	}
+	bites := received == w.received
+	w.received, w.since = received, now
+	return bites
+}
+
+// renew ends all connections, whatever state they got into, and looks for
+// others.
+func (t *transfer) renew() {
+	t.mu.Lock()
+	conns := make([]*conn, 0, len(t.conns))
+	for c := range t.conns {
+		conns = append(conns, c)
+	}
+	clear(t.offered)
+	t.mu.Unlock()
+	if len(conns) == 0 {
+		return // it looks for neighbours as it is
+	}
+	t.swarm.log.Warn("nothing arrives: connections are renewed", zap.Stringer("infohash", t.meta.InfoHash),
+		zap.Duration("idle", renewAfter), zap.Int("connections", len(conns)))
+	for _, c := range conns {
+		c.Conn.Close() // the client's reader sees it next
+	}
+	t.announceNow()
+}
