@@ -9,6 +9,7 @@ toolchain go1.26.5
 replace github.com/anacrolix/go-utp => ./internal/noutp
 
 require (
+	aead.dev/minisign v0.3.0
 	github.com/anacrolix/generics v0.2.0
 	github.com/anacrolix/torrent v1.62.0
 	github.com/cenkalti/backoff/v5 v5.0.3

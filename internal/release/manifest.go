@@ -1,11 +1,7 @@
 package release
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/bits"
 	"time"
 )
@@ -20,9 +16,6 @@ const (
 // MaxArtifactSize bounds an artifact, in bytes: 1 TiB. At MaxPieceLength that
 // is 131,072 pieces, a 4 MiB torrent.
 const MaxArtifactSize = 1 << 40
-
-// MaxManifestLen bounds an encoded manifest, in bytes.
-const MaxManifestLen = 4 << 10
 
 // ManifestSchema is the version of the manifest's form.
 const ManifestSchema = 1
@@ -91,46 +84,14 @@ func PieceLengthFor(size int64) int64 {
 // in the order of the struct.
 func (m Manifest) Encode() ([]byte, error) {
 	// First, since a time within the zero second becomes the zero time.
-	m.Created, m.Expires = m.Created.UTC().Truncate(time.Second), m.Expires.UTC().Truncate(time.Second)
+	m.Created, m.Expires = inSeconds(m.Created), inSeconds(m.Expires)
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("%w manifest of %s: %w", ErrInvalid, m.Ref(), err) // a year that JSON has no form for
-	}
-	return b, nil
+	return encodeJSON(m, "manifest")
 }
 
 // DecodeManifest reads what Encode wrote. Unknown, doubled or missing fields,
 // white space and anything behind the document are errors: only the one
 // encoding of a manifest decodes.
-func DecodeManifest(b []byte) (Manifest, error) {
-	var m Manifest
-	if len(b) > MaxManifestLen {
-		return m, fmt.Errorf("%w manifest: %d bytes, at most %d are allowed", ErrInvalid, len(b), MaxManifestLen)
-	}
-	if err := decodeStrict(b, &m); err != nil {
-		return Manifest{}, fmt.Errorf("%w manifest: %w", ErrInvalid, err)
-	}
-	again, err := m.Encode()
-	if err != nil {
-		return Manifest{}, err
-	}
-	if !bytes.Equal(again, b) {
-		return Manifest{}, fmt.Errorf("%w manifest of %s: not in canonical form", ErrInvalid, m.Ref())
-	}
-	return m, nil
-}
-
-func decodeStrict(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the document")
-	}
-	return nil
-}
+func DecodeManifest(b []byte) (Manifest, error) { return decodeCanonical[Manifest](b, "manifest") }

@@ -1,6 +1,10 @@
 package release
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"unicode"
@@ -18,6 +22,7 @@ func TestPrintable(t *testing.T) {
 		{"\u009b31m\u0085", "31m", "31m"},
 		{"\xff\x9b2J", "\uFFFD2J", "\uFFFD2J"},
 		{"exe.\u202egnp\u202c\u2066x\u2069\u200f\u061c", "exe.gnpx", "exe.gnpx"},
+		{"one\u2028two\u2029three", "one two three", "one two three"},
 	}
 	for _, tt := range tests {
 		if got := Printable(tt.in); got != tt.line {
@@ -33,9 +38,34 @@ func FuzzPrintable(f *testing.F) {
 	f.Add("\x1b[2Jé\xff\u0085\u202e\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Printable(s)
-		steers := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+		steers := func(r rune) bool {
+			return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
+		}
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, steers) || Printable(got) != got {
 			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
+
+func FuzzEscapeJSON(f *testing.F) {
+	f.Add("\x1b[2Jé\xff\u0085\u009b31m\u202e\u2028\n\x7f")
+	f.Fuzz(func(t *testing.T, s string) {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "\t")
+		if err := e.Encode(map[string]string{s: s}); err != nil {
+			t.Fatal(err)
+		}
+		got := EscapeJSON(b.Bytes())
+		for _, r := range string(got) {
+			if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)) {
+				t.Errorf("%q has %U", got, r)
+			}
+		}
+		var before, after map[string]string
+		if err := errors.Join(json.Unmarshal(b.Bytes(), &before), json.Unmarshal(got, &after)); err != nil || !maps.Equal(before, after) {
+			t.Errorf("%q became %q, %v", before, after, err)
 		}
 	})
 }
