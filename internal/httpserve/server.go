@@ -2,7 +2,9 @@
 // bounds what clients can hold on to, answers /healthz and stops gracefully.
 //
 // It owns the life of connections. What is served belongs to the handler it
-// is given, how a connection is protected to package transport.
+// is given, how a connection is protected to package transport: with TLS on,
+// what comes here has passed its handshake, and requests carry their sender's
+// certificate (transport.IdentityOf).
 package httpserve
 
 import (
@@ -51,6 +53,8 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	handler  http.Handler
+	security transport.Security
+	log      *zap.Logger
 	conns    conns
 	stall    time.Duration
 	// serving is read-locked by each request, so that whoever locks it knows
@@ -68,7 +72,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{listener: l, handler: cfg.Handler, conns: newConns(maxConns), stall: stallTimeout}
+	s := &Server{
+		listener: l, handler: cfg.Handler, security: cfg.Security, log: cfg.Log,
+		conns: newConns(maxConns), stall: stallTimeout,
+	}
 	if s.handler == nil {
 		s.handler = http.NotFoundHandler()
 	}
@@ -156,6 +163,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.serving.RUnlock()
+	// A connection may be hours old; its certificate is looked at each time.
+	if err := s.security.Recheck(r); err != nil {
+		s.log.Debug("connection closed", zap.String("addr", r.RemoteAddr), zap.Error(err))
+		panic(http.ErrAbortHandler) // net/http's way to close without an answer
+	}
 	if r.URL.Path == PathHealth {
 		health(w, r)
 		return

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -83,21 +82,5 @@ func TestHTTPClientReachesListener(t *testing.T) {
 	server.Close()
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 		t.Error(err)
-	}
-}
-
-func TestTLSKey(t *testing.T) {
-	var off, on TLS
-	if err := off.UnmarshalText([]byte("off")); err != nil || !off.Off {
-		t.Errorf("off: %v, %+v", err, off)
-	}
-	if err := on.UnmarshalText([]byte("on")); !errors.Is(err, release.ErrInvalid) || !strings.Contains(err.Error(), "tls: off") {
-		t.Errorf("on: %v", err)
-	}
-	if err := off.Validate(); err != nil {
-		t.Errorf("off: %v", err)
-	}
-	if err := on.Validate(); !errors.Is(err, release.ErrInvalid) || !strings.HasPrefix(err.Error(), "tls: missing") {
-		t.Errorf("left out: %v", err)
 	}
 }
