@@ -168,15 +168,15 @@ func TestWakeReachesAllAndIsCoalesced(t *testing.T) {
 func TestKeyKeepsOthersOut(t *testing.T) {
 	t.Parallel()
 	c := config(t, "seeder-1")
-	c.Key = []byte("0123456789abcdef")
+	c.Keys = [][]byte{oldKey}
 	seeder := run(t, c)
 	strangers := []Config{config(t, "plain", seeder.Gossip), config(t, "other", seeder.Gossip)}
-	strangers[1].Key = []byte("fedcba9876543210")
+	strangers[1].Keys = [][]byte{newKey}
 	for _, s := range strangers {
 		run(t, s)
 	}
 	c = config(t, "web-1", seeder.Gossip)
-	c.Key = []byte("0123456789abcdef")
+	c.Keys = [][]byte{oldKey}
 	run(t, c)
 	seeder.sees(t, "web-1", Alive)
 	for _, m := range seeder.Members() {

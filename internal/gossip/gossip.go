@@ -6,7 +6,8 @@
 // fleet without one, can say anything here: names, addresses and tags are
 // checked for their form, bounded, and otherwise not to be believed; an event
 // says no more than "ask the seeder". What it says can also be lost, so whoever
-// listens polls as well.
+// listens polls as well. Keys come from the config and SetKeys alone: serf's
+// own queries for them are refused, see keepKeysFrom.
 //
 // Two members with one name do not end each other, as serf by default has it:
 // see guard. serf's snapshots are off, since the Join addresses find the fleet
@@ -39,7 +40,7 @@ type Config struct {
 	Advertise string            // IP that the others reach this member at; empty: Listen's
 	Join      []string          // host:port of members to join by; empty: wait to be joined
 	Tags      map[string]string // see Tags; those with LabelPrefix are dropped if there is no room
-	Key       []byte            // of 16, 24 or 32 bytes; empty: all is in the clear
+	Keys      [][]byte          // at most 4, of 16, 24 or 32 bytes; see SetKeys; none: all is in the clear
 	Log       *zap.Logger
 }
 
@@ -54,6 +55,7 @@ type Gossip struct {
 	config  Config
 	wire    *wire
 	serf    *serf.Serf
+	keys    *keyring
 	guard   *guard
 	log     *zap.Logger
 	raw     chan serf.Event // from serf; see rawEvents
@@ -77,29 +79,45 @@ func New(c Config) (*Gossip, error) {
 	if len(dropped) > 0 {
 		c.Log.Warn("labels left out of gossip: there is no room for them", zap.Strings("labels", dropped))
 	}
-	w, err := newWire(c.Listen, c.Advertise, c.Log)
+	keys, err := newKeyring(c.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: keys: %w", err)
+	}
+	w, err := newWire(c)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
 	g := &Gossip{
-		config: c, wire: w, log: c.Log, leaving: new(atomic.Bool),
+		config: c, wire: w, keys: keys, log: c.Log, leaving: new(atomic.Bool),
 		guard: newGuard(c.Name, w.advertise, c.Log),
 		raw:   make(chan serf.Event, rawEvents), events: make(chan Event, maxEvents),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
-	if g.serf, err = serf.Create(g.serfConfig(tags)); err != nil {
+	if err := g.create(tags); err != nil {
 		return nil, errors.Join(fmt.Errorf("gossip: %w", err), w.Shutdown())
 	}
-	g.guard.watch(g.serf)
 	return g, nil
+}
+
+// create makes what lies between serf and the network ready before anything
+// comes in.
+func (g *Gossip) create(tags map[string]string) (err error) {
+	c := g.serfConfig(tags)
+	if g.serf, err = serf.Create(c); err != nil {
+		return err
+	}
+	keepKeysFrom(c)
+	g.guard.watch(g.serf)
+	g.wire.serve()
+	return nil
 }
 
 func (c Config) validate() error {
 	if err := release.ValidateHost(c.Name); err != nil {
 		return fmt.Errorf("name: %w", err)
 	}
-	if !slices.Contains([]int{0, 16, 24, 32}, len(c.Key)) {
-		return fmt.Errorf("key: %d bytes, want 16, 24 or 32", len(c.Key))
+	if err := validateKeys(c.Keys); err != nil {
+		return fmt.Errorf("keys: %w", err)
 	}
 	if err := ValidateJoin(c.Join); err != nil {
 		return fmt.Errorf("join: %w", err)

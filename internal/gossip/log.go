@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"bytes"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,12 +36,30 @@ func newLogWriter(log *zap.Logger, leaving *atomic.Bool) logWriter {
 // Write implements io.Writer for one line.
 func (w logWriter) Write(line []byte) (int, error) {
 	serious, text := parseLine(line)
-	if serious && !w.leaving.Load() {
-		w.warn.Warn("trouble with gossip", zap.String("detail", text))
-	} else {
+	switch {
+	case !serious || w.leaving.Load():
 		w.debug.Debug("gossip", zap.String("detail", text))
+	case isForeign(text):
+		w.warn.Warn("gossip refused: it is not sealed with a key of this host", zap.String("detail", text))
+	default:
+		w.warn.Warn("trouble with gossip", zap.String("detail", text))
 	}
 	return len(line), nil
+}
+
+// isForeign tells what strangers send, and hosts that have missed a key, from
+// other trouble. They can send much of it, and so have a message of their own,
+// which leaves the other its share of the log.
+func isForeign(text string) bool {
+	for _, sign := range []string{
+		"Decrypt packet failed", "no installed keys could decrypt",
+		"encryption is configured but remote state is not encrypted", "encryption is not configured",
+	} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // parseLine splits off the level. A line without one is serious.

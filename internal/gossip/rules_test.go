@@ -136,6 +136,29 @@ func TestLogIsQuiet(t *testing.T) {
 	}
 }
 
+// Those who have another key share one message, which is not that of other
+// trouble.
+func TestStrangersDoNotHideTrouble(t *testing.T) {
+	core, logs := observer.New(zapcore.InfoLevel)
+	w := newLogWriter(zap.New(core), new(atomic.Bool))
+	for i := range 100 {
+		for _, line := range []string{
+			"[ERR] memberlist: Decrypt packet failed: no installed keys could decrypt the message from=10.0.0.%d:1\n",
+			"[ERR] memberlist: failed to receive: encryption is configured but remote state is not encrypted from=10.0.0.%d:1\n",
+			"[ERR] memberlist: failed to receive: remote state is encrypted and encryption is not configured from=10.0.0.%d:1\n",
+		} {
+			fmt.Fprintf(w, line, i) //nolint:errcheck // it never fails
+		}
+	}
+	if logs.Len() != maxRepeats {
+		t.Errorf("%d lines about strangers, want %d", logs.Len(), maxRepeats)
+	}
+	fmt.Fprintln(w, "[WARN] serf: something else") //nolint:errcheck // it never fails
+	if logs.Len() != maxRepeats+1 {
+		t.Error("strangers hide other trouble")
+	}
+}
+
 // A slow reader loses the oldest events, and nobody waits for it.
 func TestEventsDropOldest(t *testing.T) {
 	g := &Gossip{events: make(chan Event, maxEvents)}

@@ -73,7 +73,7 @@ func (g *Gossip) memberlistConfig(logger *log.Logger) *memberlist.Config {
 	c.BindPort = int(g.wire.advertise.Port())
 	c.AdvertisePort = c.BindPort
 	c.LogOutput, c.Logger = nil, logger
-	c.SecretKey = g.config.Key
+	c.Keyring = g.keys.ring
 	c.ProbeInterval, c.ProbeTimeout = probeInterval, probeTimeout
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = suspicionMult, suspicionMaxMult
 	c.AwarenessMaxMultiplier = awarenessMax

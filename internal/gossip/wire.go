@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -27,15 +28,18 @@ const (
 
 // wire is memberlist's transport. It differs from the one that memberlist
 // brings in that its errors tell what is wrong with an address, incoming
-// streams are bounded, and Shutdown ends every connection and dial, so that
-// nothing lingers behind Run.
+// streams are bounded in number and size, what would end memberlist is refused,
+// and Shutdown ends every connection and dial, so that nothing lingers behind
+// Run.
 type wire struct {
 	advertise netip.AddrPort
+	keyed     bool // everything is sealed with a key
 	tcp       net.Listener
 	udp       *net.UDPConn
 	packets   chan *memberlist.Packet
 	streams   chan net.Conn
 	slots     chan struct{} // one for each open incoming stream
+	held      atomic.Int64  // bytes read from these; see maxHeld
 	log       *zap.Logger
 	// ctx ends with Shutdown. It is kept because memberlist's interface hands
 	// none down.
@@ -46,24 +50,29 @@ type wire struct {
 
 var _ memberlist.NodeAwareTransport = (*wire)(nil)
 
-func newWire(listen, advertise string, log *zap.Logger) (*wire, error) {
-	tcp, udp, err := bind(listen)
+// newWire binds. Nothing comes in before serve.
+func newWire(c Config) (*wire, error) {
+	tcp, udp, err := bind(c.Listen)
 	if err != nil {
 		return nil, err
 	}
-	addr, err := advertised(tcp.Addr(), advertise)
+	addr, err := advertised(tcp.Addr(), c.Advertise)
 	if err != nil {
 		return nil, errors.Join(err, tcp.Close(), udp.Close())
 	}
 	w := &wire{
-		advertise: addr, tcp: tcp, udp: udp, log: log,
+		advertise: addr, keyed: len(c.Keys) > 0, tcp: tcp, udp: udp, log: c.Log,
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn),
 		slots: make(chan struct{}, maxStreams),
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
+	return w, nil
+}
+
+// serve hands memberlist what comes in, until Shutdown.
+func (w *wire) serve() {
 	w.loops.Go(w.accept)
 	w.loops.Go(w.receive)
-	return w, nil
 }
 
 // FinalAdvertiseAddr implements memberlist.Transport.
@@ -100,7 +109,7 @@ func (w *wire) DialTimeout(addr string, timeout time.Duration) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	return w.endWithWire(conn, func() {}), nil
+	return w.endWithWire(conn, conn, func() {}), nil
 }
 
 // DialAddressTimeout implements memberlist.NodeAwareTransport.
@@ -146,7 +155,11 @@ func (w *wire) offer(conn net.Conn) {
 		closeQuietly(conn)
 		return
 	}
-	stream := w.endWithWire(conn, func() { <-w.slots })
+	in := &counted{in: conn, held: &w.held}
+	stream := w.endWithWire(conn, in, func() {
+		in.letGo()
+		<-w.slots
+	})
 	select {
 	case w.streams <- stream:
 	case <-w.ctx.Done():
@@ -164,6 +177,9 @@ func (w *wire) receive() {
 		if err != nil || n == 0 { // an ICMP error of an earlier packet, or an empty one
 			continue
 		}
+		if w.keyed && !sealedPacket(buf[:n]) {
+			continue
+		}
 		p := &memberlist.Packet{
 			Buf: append([]byte(nil), buf[:n]...), Timestamp: time.Now(),
 			From: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())),
@@ -175,29 +191,3 @@ func (w *wire) receive() {
 		}
 	}
 }
-
-// stream is a connection that Shutdown closes too.
-type stream struct {
-	net.Conn
-	end func() error
-}
-
-// Close implements net.Conn.
-func (s stream) Close() error { return s.end() }
-
-// endWithWire makes conn end with the wire at the latest; closed is called
-// once, when it ends.
-func (w *wire) endWithWire(conn net.Conn, closed func()) net.Conn {
-	end := sync.OnceValue(func() error {
-		closed()
-		return conn.Close()
-	})
-	stop := context.AfterFunc(w.ctx, func() { end() }) //nolint:errcheck // nobody is there to be told
-	return stream{Conn: conn, end: func() error {
-		stop()
-		return end()
-	}}
-}
-
-// closeQuietly closes a connection that carried nothing.
-func closeQuietly(c net.Conn) { c.Close() } //nolint:errcheck // there is nothing to lose
