@@ -69,13 +69,20 @@ func (j *job) runHook(life context.Context) error {
 		return nil
 	}
 	facts := j.facts()
+	if err := facts.Validate(); err != nil {
+		return at(stepHook, err)
+	}
+	if err := j.lend(&facts); err != nil {
+		return at(stepHook, err)
+	}
 	result, err := hook.Run(life, hook.Command{
 		Argv: j.app.Hook, Dir: facts.ReleaseDir, Env: facts.Env(), Stdin: facts.JSON(), Timeout: j.app.HookTimeout,
-		Record: j.layout.hook(j.name()),
+		Record: j.layout.hook(j.name()), Limits: j.app.Limits, Cgroup: j.cgroup,
 	})
 	if life.Err() != nil {
 		return errStopped
 	}
+	j.takeBack()
 	j.report.Hook = &result
 	j.log.Info("hook ended", zap.Int("exit", result.Exit), zap.Float64("took", result.Seconds))
 	return at(stepHook, err)

@@ -43,6 +43,7 @@ type helpers struct {
 	keeper  *keeper
 	swarm   node
 	members func() []gossip.Member
+	setKeys func(keys [][]byte) error
 	metrics *metrics
 	idle    func() // closes idle connections to seeders
 }
@@ -122,6 +123,7 @@ func (a *agent) update(ctx context.Context, u update) {
 	}
 	if u.orders != nil {
 		a.limit(u.orders.Limits)
+		a.useKeys(*u.orders)
 		a.swarm.SetTrackers(u.orders.Trackers)
 		a.take(ctx, *u.orders)
 		a.needs()

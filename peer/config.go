@@ -10,12 +10,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"crow/internal/control"
 	"crow/internal/gossip"
 	"crow/internal/release"
+	"crow/internal/signing"
 	"crow/internal/transport"
+	"crow/peer/hook"
 )
 
 // Defaults of keys that a config file leaves out.
@@ -49,7 +53,8 @@ type Config struct {
 	GossipJoin    []string       `yaml:"gossip_join"`     // host:port of members to join by
 	GossipKeyFile string         `yaml:"gossip_key_file"` // path; empty: gossip is in the clear
 	TLS           transport.TLS  `yaml:"tls"`
-	Insecure      bool           `yaml:"insecure"`       // allow no TLS and no gossip key off loopback
+	Trust         signing.Trust  `yaml:"trust"`          // who must have signed what runs here; none: anything runs
+	Insecure      bool           `yaml:"insecure"`       // allow no TLS, no gossip key and no trusted keys off loopback
 	MetricsListen string         `yaml:"metrics_listen"` // host:port of /metrics and /healthz; empty: none
 	SwarmStandard bool           `yaml:"swarm_standard"` // 16 KiB requests, so that other clients can join
 	Limits        Limits         `yaml:"limits"`         // of the swarm
@@ -70,6 +75,7 @@ type App struct {
 	HookTimeout time.Duration `yaml:"hook_timeout"` // below 1h, a deploy's whole time; 0: hook.DefaultTimeout
 	Unpack      bool          `yaml:"unpack"`       // tar, tar.gz and tar.zst into the release's folder
 	Keep        Count         `yaml:"keep"`         // releases kept on disk; 0: DefaultKeep
+	Limits      hook.Limits   `yaml:"limits"`       // who the hook runs as, and what it may use
 }
 
 // Count is a number of things, from a config file. A plain int would cut off
@@ -104,10 +110,13 @@ func (c Config) Validate() error {
 	if !filepath.IsAbs(c.DataDir) {
 		return fmt.Errorf("data_dir: %w path %q: want an absolute one", release.ErrInvalid, c.DataDir)
 	}
+	if strings.ContainsFunc(c.DataDir, unicode.IsControl) { // hooks get it in their environment
+		return fmt.Errorf("data_dir: %w path %q: it holds a control character", release.ErrInvalid, c.DataDir)
+	}
 	if c.DiskMargin < 0 {
 		return fmt.Errorf("disk_margin: %w size %d: it is negative", release.ErrInvalid, c.DiskMargin)
 	}
-	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLabels, c.validateApps)
+	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLabels, c.validateApps, c.validateTrust)
 }
 
 // first returns the first error that a check finds.
@@ -120,6 +129,18 @@ func first(checks ...func() error) error {
 	return nil
 }
 
+// validateTrust also wants keys off loopback: whoever can give orders to a host
+// without them runs programs on it.
+func (c Config) validateTrust() error {
+	if !c.Trust.IsZero() {
+		return c.Trust.Validate()
+	}
+	if c.Insecure || transport.IsLoopback(c.Advertise) {
+		return nil
+	}
+	return fmt.Errorf("trust: missing or %w: want {keys: [...]} of those who sign releases; only insecure: true goes without, off loopback", release.ErrInvalid)
+}
+
 func (c Config) validateListen() error {
 	for _, l := range []struct{ key, addr string }{
 		{"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen}, {"metrics_listen", c.MetricsListen},
@@ -127,7 +148,7 @@ func (c Config) validateListen() error {
 		if l.addr == "" && l.key == "metrics_listen" {
 			continue
 		}
-		if err := c.security().Check(l.addr); err != nil {
+		if err := c.bindings().Check(l.addr); err != nil {
 			return fmt.Errorf("%s: %w", l.key, err)
 		}
 	}
@@ -160,13 +181,13 @@ func (c Config) validateSeeders() error {
 			return fmt.Errorf("seeders: %w", err)
 		}
 		u, err := url.Parse(s)
-		if err != nil || u.Scheme != "http" {
-			return fmt.Errorf("seeders: %w seeder URL %q: tls is off, want http://HOST:PORT", release.ErrInvalid, s)
+		if err != nil || u.Scheme != c.scheme() {
+			return fmt.Errorf("seeders: %w seeder URL %q: want %s://HOST:PORT, as tls is", release.ErrInvalid, s, c.scheme())
 		}
 		if *u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}) || u.Path != "" && u.Path != "/" {
-			return fmt.Errorf("seeders: %w seeder URL %q: want http://HOST:PORT and nothing behind it or before the host", release.ErrInvalid, s)
+			return fmt.Errorf("seeders: %w seeder URL %q: want %s://HOST:PORT and nothing behind it or before the host", release.ErrInvalid, s, c.scheme())
 		}
-		if err := c.security().Check(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80"))); err != nil {
+		if err := c.bindings().Check(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "80"))); err != nil {
 			return fmt.Errorf("seeders: %w", err)
 		}
 	}
@@ -176,6 +197,9 @@ func (c Config) validateSeeders() error {
 func (c Config) validateJoin() error {
 	if err := gossip.ValidateJoin(c.GossipJoin); err != nil {
 		return fmt.Errorf("gossip_join: %w", err)
+	}
+	if host, _, err := net.SplitHostPort(c.GossipListen); err == nil && c.GossipKeyFile == "" && !c.Insecure && !transport.IsLoopback(host) {
+		return fmt.Errorf("gossip_key_file: missing or %w: gossip on %s is in the clear, which needs insecure: true", release.ErrInvalid, c.GossipListen)
 	}
 	return nil
 }
@@ -225,6 +249,14 @@ func (a App) validate() error {
 	case a.Keep < 0:
 		return fmt.Errorf("keep: %w number %d: it is negative", release.ErrInvalid, a.Keep)
 	}
+	for _, arg := range a.Hook {
+		if strings.ContainsRune(arg, 0) { // no program can be given one
+			return fmt.Errorf("hook: %w argument %q: it holds a zero byte", release.ErrInvalid, arg)
+		}
+	}
+	if err := a.Limits.Validate(); err != nil {
+		return fmt.Errorf("limits.%w", err)
+	}
 	return nil
 }
 
@@ -241,4 +273,16 @@ func (c Config) app(name string) (App, bool) {
 	return a, ok
 }
 
-func (c Config) security() transport.Security { return transport.Security{Insecure: c.Insecure} }
+// bindings says which addresses the config may bind and call, before its files
+// are read.
+func (c Config) bindings() transport.Security {
+	return transport.Security{Insecure: c.Insecure || !c.TLS.Off}
+}
+
+// scheme is that of the seeders' URLs.
+func (c Config) scheme() string {
+	if c.TLS.Off {
+		return "http"
+	}
+	return "https"
+}

@@ -14,6 +14,7 @@ import (
 	"crow/internal/control"
 	"crow/internal/release"
 	"crow/internal/transport"
+	"crow/peer/hook"
 )
 
 func TestValidateNamesTheKey(t *testing.T) {
@@ -60,6 +61,13 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"apps.web.hook_timeout: ", func(c *Config) { c.Apps = map[string]App{"web": {HookTimeout: time.Hour}} }},
 		{"", func(c *Config) { c.Apps = map[string]App{"web": {HookTimeout: time.Hour - 1}} }},
 		{"apps: ", func(c *Config) { c.Apps = many(control.MaxApps+1, App{}) }},
+		{"data_dir: ", func(c *Config) { c.DataDir = "/var/lib\ncrow" }},
+		{"apps.web.hook: ", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"/bin/x", "a\x00b"}}} }},
+		{"", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"/bin/sh", "-c", "a\nb"}}} }},
+		{"apps.web.limits.user: ", func(c *Config) { c.Apps = map[string]App{"web": {Limits: hook.Limits{User: "a:b"}}} }},
+		{"apps.web.limits.nice: ", func(c *Config) { c.Apps = map[string]App{"web": {Limits: hook.Limits{Nice: 20}}} }},
+		{"apps.*.limits.memory: ", func(c *Config) { c.Apps = map[string]App{"*": {Limits: hook.Limits{Memory: 1}}} }},
+		{"apps.web.limits.processes: ", func(c *Config) { c.Apps = map[string]App{"web": {Limits: hook.Limits{Processes: -1}}} }},
 		{"apps.web.keep: ", func(c *Config) { c.Apps = map[string]App{"web": {Keep: -1}} }},
 	}
 	for _, test := range tests {

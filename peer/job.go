@@ -11,6 +11,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/peer/hook"
 )
 
 // errStopped ends a job without a result: a newer order took its place, or the
@@ -47,6 +48,7 @@ type host struct {
 	disk    *disk
 	seeders seeders
 	timing  timing
+	cgroup  *hook.Cgroup // of hooks with limits; nil: none has, or they can't be held
 	log     *zap.Logger
 }
 
@@ -133,7 +135,7 @@ func (j *job) preparations() []func(context.Context) error {
 	if j.repair {
 		return []func(context.Context) error{j.fetch, j.relink}
 	}
-	return []func(context.Context) error{j.check, j.fetch, j.stage}
+	return []func(context.Context) error{j.check, j.trusted, j.fetch, j.stage}
 }
 
 func (j *job) name() string    { return j.order.Manifest.App }
@@ -183,6 +185,7 @@ func (j *job) progress() {
 func (j *job) fail(err error) {
 	j.log.Error("deploy failed on this host", zap.Stringer("phase", j.report.Phase), zap.Error(err))
 	j.report.Reason = shorten(err.Error(), control.MaxReasonLen)
+	j.report.Refused = errors.Is(err, errRefused)
 	final := j.report
 	final.Phase = release.Failed
 	j.rec.Activating = nil

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,7 +24,7 @@ type metrics struct {
 	bytes     *prometheus.CounterVec
 }
 
-func newMetrics(version string) *metrics {
+func newMetrics(version string, expires func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -40,7 +41,7 @@ func newMetrics(version string) *metrics {
 		Name: "crow_build_info", Help: "1, with crow's version as a label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.connected, m.deploys, m.bytes, info,
+	m.registry.MustRegister(httpserve.CertificateMetric(expires), m.connected, m.deploys, m.bytes, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -60,5 +61,5 @@ func (m *metrics) ended(r control.JobReport) {
 func (m *metrics) serve(c Config, opts Options) (*httpserve.Server, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+pathMetrics, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2}))
-	return httpserve.New(httpserve.Config{Listen: c.MetricsListen, Handler: mux, Security: c.security(), Log: opts.Log})
+	return httpserve.New(httpserve.Config{Listen: c.MetricsListen, Handler: mux, Security: opts.safe, Log: opts.Log})
 }

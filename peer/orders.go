@@ -53,6 +53,7 @@ func (p *poller) run(ctx context.Context) {
 		c := p.seeders[turn%len(p.seeders)]
 		served, err := p.serve(ctx, c)
 		if ctx.Err() != nil {
+			p.goodbye(ctx, c)
 			return
 		}
 		if served {
@@ -175,6 +176,19 @@ func (p *poller) take(ctx context.Context, c *control.Client, o control.Orders) 
 	p.tell(ctx, update{client: c, orders: &o})
 }
 
+// goodbyeTime is how long the agent's end may wait for the seeder.
+const goodbyeTime = 2 * time.Second
+
+// goodbye tells the seeder that this agent ends. Gossip says so too, but anybody
+// there could.
+func (p *poller) goodbye(ctx context.Context, c *control.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
+	defer cancel()
+	if err := c.Goodbye(ctx, p.host, p.hello.Boot); err != nil {
+		p.log.Debug("goodbye not heard", zap.String("seeder", c.URL()), zap.Error(err))
+	}
+}
+
 func (p *poller) tell(ctx context.Context, u update) {
 	select {
 	case p.updates <- u:
@@ -186,7 +200,11 @@ func (p *poller) tell(ctx context.Context, u update) {
 // names, second orders for an app, too much of anything. A manifest that is bad
 // in other ways stays: its job fails with a reason.
 func sane(o control.Orders, log *zap.Logger) control.Orders {
-	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log)}
+	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log), GossipKeys: o.GossipKeys}
+	if _, err := orderedKeys(o); err != nil {
+		log.Error("gossip keys are passed over", zap.Error(err))
+		good.GossipKeys = nil
+	}
 	seen := map[string]bool{}
 	for _, order := range o.Orders {
 		if err := checkOrder(order); err != nil || seen[order.Manifest.App] || len(seen) == control.MaxApps {
@@ -217,5 +235,5 @@ func checkOrder(o control.Order) error {
 	if o.Goal != control.GoalFetch && o.Goal != control.GoalActivate {
 		return fmt.Errorf("unknown goal %.40q", string(o.Goal))
 	}
-	return nil
+	return checkSignatures(o)
 }

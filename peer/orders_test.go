@@ -19,6 +19,7 @@ import (
 	"crow/internal/control"
 	"crow/internal/gossip"
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 func TestSeederIsKilledInMidFetch(t *testing.T) {
@@ -187,7 +188,7 @@ func TestWokenPollThatHangsIsBegunAnew(t *testing.T) {
 			accepted <- c
 		}
 	}()
-	c, err := control.NewClient("http://"+l.Addr().String(), (Config{}).security().HTTPClient())
+	c, err := control.NewClient("http://"+l.Addr().String(), transport.Security{}.HTTPClient())
 	if err != nil {
 		t.Fatal(err)
 	}

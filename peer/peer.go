@@ -30,12 +30,15 @@ import (
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/internal/swarm"
+	"crow/internal/transport"
 )
 
 // Options are what a peer is given besides its config file.
 type Options struct {
 	Version string // of this crow, for the seeder's list of hosts
 	Log     *zap.Logger
+
+	safe transport.Security // of the config's tls; opened by New
 }
 
 // node is this host's part in the swarm.
@@ -50,9 +53,11 @@ type node interface {
 // Peer is one host's agent. New binds its listeners, Run does its work.
 type Peer struct {
 	log     *zap.Logger
+	safe    transport.Security
 	store   *store.Dir
 	swarm   node
 	gossip  *gossip.Gossip
+	keyed   bool              // gossip has a key, by the config
 	metrics *httpserve.Server // nil: no metrics_listen
 	dropped *droplist
 	agent   *agent
@@ -77,11 +82,31 @@ func open(c Config, opts Options, t timing, join func(swarm.Config) (node, error
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Peer{log: opts.Log, dropped: newDroplist()}
+	var err error
+	if opts.safe, err = openSecurity(c, opts.Log); err != nil {
+		return nil, err
+	}
+	p := &Peer{log: opts.Log, safe: opts.safe, keyed: c.GossipKeyFile != "", dropped: newDroplist()}
 	if err := p.bind(c, opts, t, join); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
 	return p, nil
+}
+
+// openSecurity reads the certificates, and finds one that is not this host's
+// before the seeder does.
+func openSecurity(c Config, log *zap.Logger) (transport.Security, error) {
+	safe, err := transport.Open(c.TLS, c.Insecure, log)
+	if err != nil || !safe.On() {
+		return safe, err
+	}
+	switch id := safe.Identity(); {
+	case id.Role != transport.RolePeer:
+		err = fmt.Errorf("tls: %w certificate %s: its role is %s, want %s", release.ErrInvalid, c.TLS.Cert, id.Role, transport.RolePeer)
+	case id.Name != c.Name:
+		err = fmt.Errorf("name: %w host name %q: the certificate %s is that of %s", release.ErrInvalid, c.Name, c.TLS.Cert, id.Name)
+	}
+	return safe, err
 }
 
 func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (node, error)) (err error) {
@@ -95,13 +120,16 @@ func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (n
 	if err := os.MkdirAll(l.hooks(), stateMode); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
+	if err := c.checkHooks(l); err != nil {
+		return err
+	}
 	if p.swarm, err = join(swarmConfig(c, opts, p.dropped.add)); err != nil {
 		return fmt.Errorf("swarm_listen: %w", err)
 	}
-	if p.gossip, err = newGossip(c, opts, p.swarm.Addr().Port()); err != nil {
+	if p.gossip, err = newGossip(c, opts, p.swarm.Addr().Port(), state{docs: p.store, log: opts.Log}.orders()); err != nil {
 		return err
 	}
-	m := newMetrics(opts.Version)
+	m := newMetrics(opts.Version, opts.safe.Expires)
 	if c.MetricsListen != "" {
 		if p.metrics, err = m.serve(c, opts); err != nil {
 			return fmt.Errorf("metrics_listen: %w", err)
@@ -114,18 +142,26 @@ func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (n
 func swarmConfig(c Config, opts Options, dropped func(release.Digest)) swarm.Config {
 	return swarm.Config{
 		Role: swarm.RolePeer, Listen: c.SwarmListen, Advertise: c.Advertise, Standard: c.SwarmStandard,
-		Upload: c.Limits.Upload, Download: c.Limits.Download, Security: c.security(), Log: opts.Log, Dropped: dropped,
+		Upload: c.Limits.Upload, Download: c.Limits.Download, Security: opts.safe, Log: opts.Log, Dropped: dropped,
 	}
 }
 
-func newGossip(c Config, opts Options, swarmPort uint16) (*gossip.Gossip, error) {
-	key, err := gossip.ReadKey(c.GossipKeyFile)
+// setKeys changes the keys of gossip that has some.
+func (p *Peer) setKeys(keys [][]byte) error {
+	if !p.keyed {
+		return nil
+	}
+	return p.gossip.SetKeys(keys)
+}
+
+func newGossip(c Config, opts Options, swarmPort uint16, last control.Orders) (*gossip.Gossip, error) {
+	keys, err := gossip.ReadKeys(c.GossipKeyFile)
 	if err != nil {
 		return nil, err
 	}
 	g, err := gossip.New(gossip.Config{
 		Name: c.Name, Listen: c.GossipListen, Advertise: c.Advertise, Join: c.GossipJoin,
-		Tags: gossip.Tags(gossip.RolePeer, swarmPort, c.Labels), Key: key, Log: opts.Log,
+		Tags: gossip.Tags(gossip.RolePeer, swarmPort, c.Labels), Keys: startKeys(keys, last), Log: opts.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("gossip_listen: %w", err)
@@ -142,7 +178,8 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), disk: newDisk(l.root, c.DiskMargin), timing: t, log: opts.Log}
-	http := c.security().HTTPClient()
+	h.cgroup = c.openCgroup(opts.Log)
+	http := opts.safe.HTTPClient()
 	for _, url := range c.Seeders {
 		client, err := control.NewClient(url, http)
 		if err != nil {
@@ -152,7 +189,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 	}
 	a := &agent{
 		host: h, boot: rand.Text(), slots: map[string]*slot{},
-		helpers: helpers{swarm: p.swarm, members: p.gossip.Members, metrics: m, idle: http.CloseIdleConnections},
+		helpers: helpers{swarm: p.swarm, members: p.gossip.Members, setKeys: p.setKeys, metrics: m, idle: http.CloseIdleConnections},
 		events:  make(chan event), updates: make(chan update), lost: make(chan release.Digest),
 	}
 	for app, rec := range records {
@@ -184,11 +221,14 @@ func (p *Peer) GossipAddr() netip.AddrPort { return p.gossip.Addr() }
 // stopped, the fleet has been told goodbye and nothing is left running. It can
 // be called once.
 func (p *Peer) Run(ctx context.Context) error {
-	p.log.Warn("tls is off: whoever reaches this host's ports can speak to its agent")
+	if !p.safe.On() {
+		p.log.Warn("tls is off: whoever reaches this host's ports can speak to its agent")
+	}
 	p.tidy()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.swarm.Run(ctx) })
 	g.Go(func() error { return p.gossip.Run(ctx) })
+	g.Go(func() error { return p.safe.WatchExpiry(ctx, p.log) })
 	if p.metrics != nil {
 		g.Go(func() error { return p.metrics.Run(ctx) })
 	}
@@ -215,6 +255,9 @@ func (p *Peer) tidy() {
 	folders, err := os.ReadDir(p.agent.layout.apps())
 	if err != nil {
 		p.log.Warn("could not list apps", zap.Error(err))
+	}
+	if err := p.agent.layout.tidyLent(); err != nil {
+		p.log.Warn("could not take back what hooks were lent", zap.Error(err))
 	}
 	for _, f := range folders {
 		if release.ValidateApp(f.Name()) != nil {

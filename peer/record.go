@@ -23,6 +23,7 @@ type record struct {
 	Activating *intent           `json:"activating,omitempty"` // set from before the link is swapped until the hook has ended
 	Staged     map[string]placed `json:"staged,omitempty"`     // by version
 	Results    map[string]result `json:"results,omitempty"`    // by deploy
+	Accepted   uint64            `json:"accepted,omitempty"`   // the highest counter of a release that was trusted here
 
 	// current is the version that the link names. The link itself is the
 	// truth: a kill can come between swapping it and writing it down.

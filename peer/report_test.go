@@ -9,6 +9,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 // desk is a reporter that talks to an office.
@@ -16,7 +17,7 @@ func desk(t *testing.T) (*reporter, *office, *control.Client) {
 	t.Helper()
 	o := newOffice(t)
 	o.hosts["web-1"] = control.Hello{Boot: "b"}
-	http := Config{}.security().HTTPClient()
+	http := transport.Security{}.HTTPClient()
 	t.Cleanup(http.CloseIdleConnections)
 	c, err := control.NewClient(o.url(), http)
 	if err != nil {

@@ -203,6 +203,9 @@ func (l layout) make() error {
 
 func (l layout) hooks() string { return filepath.Join(l.state(), "hooks") }
 
+// lent holds what hooks of other users are given of the cache.
+func (l layout) lent() string { return filepath.Join(l.root, "lent") }
+
 func (l layout) hook(app string) string { return filepath.Join(l.hooks(), app) }
 func (l layout) app(name string) string { return filepath.Join(l.apps(), name) }
 func (l layout) release(app, version string) string {

@@ -13,6 +13,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/store"
+	"crow/internal/transport"
 )
 
 // maxHelloLen bounds a Hello on the wire, in bytes: labels and apps at their
@@ -27,6 +28,7 @@ type api struct {
 	uploads  *uploads
 	offers   *offers
 	metrics  *metrics
+	env      *env
 	log      *zap.Logger
 	trackers []string // announce URLs that hosts are told; set before the first request
 	epoch    string
@@ -36,21 +38,33 @@ type api struct {
 // routes returns the handler of all paths of the control API and the origin.
 func (a *api) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	a.on(mux, "POST "+control.PathBlobs, a.upload)
-	a.on(mux, "POST "+control.PathReleases, a.createRelease)
-	a.on(mux, "GET "+control.PathReleases, a.listReleases)
-	a.on(mux, "POST "+control.PathDeploys, a.createDeploy)
-	a.on(mux, "GET "+control.PathDeploy, a.deployStatus)
-	a.on(mux, "GET "+control.PathHosts, a.listHosts)
-	a.on(mux, "POST "+control.PathLimits, a.changeLimits)
-	a.on(mux, "GET "+control.PathUplink, a.uplink)
-	a.on(mux, "POST "+control.PathUplink, a.changeUplink)
-	a.on(mux, "PUT "+control.PathHost, a.hello)
-	a.on(mux, "GET "+control.PathOrders, a.orders)
-	a.on(mux, "POST "+control.PathReports, a.report)
-	mux.HandleFunc("GET "+control.PathTorrents, a.serveTorrent)
-	mux.HandleFunc("GET "+control.PathOrigin, a.serveOrigin)
-	mux.Handle("GET /metrics", a.metrics.handler())
+	for _, c := range []struct {
+		pattern string
+		roles   []transport.Role
+		call    call
+	}{
+		{"POST " + control.PathBlobs, operators, a.upload},
+		{"POST " + control.PathReleases, operators, a.createRelease},
+		{"GET " + control.PathReleases, operators, a.listReleases},
+		{"POST " + control.PathSignatures, operators, a.addSignatures},
+		{"POST " + control.PathDeploys, operators, a.createDeploy},
+		{"GET " + control.PathDeploy, operators, a.deployStatus},
+		{"GET " + control.PathHistory, operators, a.history},
+		{"GET " + control.PathHosts, operators, a.listHosts},
+		{"POST " + control.PathLimits, operators, a.changeLimits},
+		{"GET " + control.PathUplink, operators, a.uplink},
+		{"POST " + control.PathUplink, operators, a.changeUplink},
+		{"POST " + control.PathGossipKey, operators, a.rotateGossipKey},
+		{"PUT " + control.PathHost, peers, a.hello},
+		{"DELETE " + control.PathHost, peers, a.goodbye},
+		{"GET " + control.PathOrders, peers, a.orders},
+		{"POST " + control.PathReports, peers, a.report},
+	} {
+		a.on(mux, c.pattern, c.roles, c.call)
+	}
+	mux.Handle("GET "+control.PathTorrents, a.only(fetchers, http.HandlerFunc(a.serveTorrent)))
+	mux.Handle("GET "+control.PathOrigin, a.only(fetchers, http.HandlerFunc(a.serveOrigin)))
+	mux.Handle("GET /metrics", a.only(anyone, a.metrics.handler()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, notFound("no such call: %s %.80q", r.Method, r.URL.Path))
 	})
@@ -60,10 +74,25 @@ func (a *api) routes() *http.ServeMux {
 // call is one call of the API: what it returns is answered as JSON.
 type call func(w http.ResponseWriter, r *http.Request) (any, error)
 
-// on routes a pattern to a call and counts how its requests end.
-func (a *api) on(mux *http.ServeMux, pattern string, f call) {
+// only lets the roles alone through to a handler.
+func (a *api) only(roles []transport.Role, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := allow(r, roles); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// on routes a pattern to a call of some roles, and counts how its requests end.
+func (a *api) on(mux *http.ServeMux, pattern string, roles []transport.Role, f call) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		answer, err := f(w, r)
+		var answer any
+		err := allow(r, roles)
+		if err == nil {
+			answer, err = f(w, r)
+		}
 		status := http.StatusOK
 		if err != nil {
 			status = a.fail(w, r, err)

@@ -1,6 +1,7 @@
 package seeder
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -21,6 +22,9 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := req.Selector.Validate(); err != nil {
 		return nil, err
 	}
+	if err := validateRollback(req.Rollback); err != nil {
+		return nil, err
+	}
 	var status control.DeployStatus
 	err := a.offers.during(r.Context(), req.Ref, func() (err error) {
 		status, err = ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployStatus, error) {
@@ -32,7 +36,21 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 		})
 		return err
 	})
+	e := control.HistoryEntry{
+		Action: control.ActionDeploy, App: req.App, Version: req.Version, Deploy: status.Deploy, Message: "target " + req.Selector.String(),
+	}
+	if req.Rollback != nil {
+		e.Action = control.ActionRollback
+	}
+	a.record(r, e, err)
 	return status, err
+}
+
+func validateRollback(r *control.Rollback) error {
+	if r == nil {
+		return nil
+	}
+	return cmp.Or(r.Statement.Validate(), validateSignatures(r.Signatures))
 }
 
 func (a *api) deployStatus(_ http.ResponseWriter, r *http.Request) (any, error) {

@@ -1,6 +1,7 @@
 package seeder
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -12,8 +13,26 @@ func (a *api) hello(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(w, r, maxHelloLen, &hello); err != nil {
 		return nil, err
 	}
+	if err := cmp.Or(ownName(r, r.PathValue("name")), ownAddress(r, hello.Address)); err != nil {
+		return nil, err
+	}
 	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.Welcome, error) {
-		return control.Welcome{Epoch: b.epoch}, b.hello(r.PathValue("name"), hello, now)
+		err := b.hello(r.PathValue("name"), hello, now)
+		if err == nil {
+			b.fleet.certified(r.PathValue("name"), certificateEnd(r))
+		}
+		return control.Welcome{Epoch: b.epoch}, err
+	})
+}
+
+// goodbye ends no host's place in the fleet: one that is back says hello again.
+func (a *api) goodbye(_ http.ResponseWriter, r *http.Request) (any, error) {
+	name := r.PathValue("name")
+	if err := ownName(r, name); err != nil {
+		return nil, err
+	}
+	return ask(r.Context(), a.ledger, func(b *books, _ time.Time) (struct{}, error) {
+		return struct{}{}, b.fleet.goodbye(name, r.URL.Query().Get("boot"))
 	})
 }
 
@@ -25,6 +44,9 @@ func (a *api) orders(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	q := r.URL.Query()
+	if err := ownName(r, q.Get("host")); err != nil {
+		return nil, err
+	}
 	if q.Get("epoch") != a.epoch {
 		p.after = 0
 	}
@@ -34,8 +56,12 @@ func (a *api) orders(_ http.ResponseWriter, r *http.Request) (any, error) {
 			return seen[control.Orders]{}, unknownHost(q.Get("host"))
 		}
 		b.fleet.heard(h, now)
+		b.fleet.certified(h.Name, certificateEnd(r))
 		limits := h.Wanted // a copy: the host's own is replaced while the answer is written
 		o := control.Orders{Epoch: b.epoch, Revision: h.watch.revision, Orders: h.list, Trackers: a.trackers, Limits: &limits}
+		if r.TLS != nil {
+			o.GossipKeys = b.keyring.words
+		}
 		return seen[control.Orders]{value: o, revision: o.Revision, changed: h.watch.changed}, nil
 	})
 }
@@ -45,7 +71,7 @@ func (a *api) report(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := read(w, r, control.MaxBodyLen, &report); err != nil {
 		return nil, err
 	}
-	if err := validateReport(&report); err != nil {
+	if err := cmp.Or(ownName(r, report.Host), validateReport(&report)); err != nil {
 		return nil, err
 	}
 	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.Receipt, error) {

@@ -15,9 +15,11 @@ func (a *api) changeLimits(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}
-	return ask(r.Context(), a.ledger, func(b *books, now time.Time) ([]control.Host, error) {
+	hosts, err := ask(r.Context(), a.ledger, func(b *books, now time.Time) ([]control.Host, error) {
 		return b.changeLimits(req, now)
 	})
+	a.record(r, control.HistoryEntry{Action: control.ActionLimits, Message: "target " + req.Selector.String()}, err)
+	return hosts, err
 }
 
 func (a *api) uplink(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -32,5 +34,7 @@ func (a *api) changeUplink(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := req.Validate(); err != nil {
 		return nil, err
 	}
-	return ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Limits, error) { return b.uplink.change(req) })
+	limits, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Limits, error) { return b.uplink.change(req) })
+	a.record(r, control.HistoryEntry{Action: control.ActionLimits, Message: "of the seeder"}, err)
+	return limits, err
 }

@@ -1,6 +1,7 @@
 package seeder
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -22,12 +23,34 @@ func (a *api) createRelease(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
 		return nil, err
 	}
-	if err := (release.Ref{App: req.App, Version: req.Version}).Validate(); err != nil {
+	if err := cmp.Or(req.Manifest.Validate(), validateSignatures(req.Signatures)); err != nil {
 		return nil, err
 	}
-	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.Release, error) {
-		return b.catalog.create(req, now)
+	made, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Release, error) {
+		return b.catalog.create(req)
 	})
+	if !made.Existed {
+		a.record(r, control.HistoryEntry{
+			Action: control.ActionPush, App: req.Manifest.App, Version: req.Manifest.Version, Message: "sha256 " + req.Manifest.SHA256.String(),
+		}, err)
+	}
+	return made, err
+}
+
+func (a *api) addSignatures(w http.ResponseWriter, r *http.Request) (any, error) {
+	var req control.AddSignatures
+	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
+		return nil, err
+	}
+	ref := release.Ref{App: r.PathValue("app"), Version: r.PathValue("version")}
+	if err := ref.Validate(); err != nil {
+		return nil, err
+	}
+	signed, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Release, error) {
+		return b.catalog.sign(ref, req.Signatures)
+	})
+	a.record(r, control.HistoryEntry{Action: control.ActionSign, App: ref.App, Version: ref.Version}, err)
+	return signed, err
 }
 
 func (a *api) listReleases(_ http.ResponseWriter, r *http.Request) (any, error) {

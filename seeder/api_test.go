@@ -48,12 +48,12 @@ func TestPushToTheLastHost(t *testing.T) {
 func TestReleaseNeverChanges(t *testing.T) {
 	r := newRig(t, t.TempDir(), quickPace())
 	found := r.push("web", "1.0")
-	again := must[control.Release](t)(r.client.CreateRelease(t.Context(), control.CreateRelease{App: "web", Version: "1.0", Blob: found.Blob}))
+	again := must[control.Release](t)(r.create("web", "1.0", found.Blob))
 	if !again.Existed || again.Counter != 1 {
 		t.Errorf("the same again is %+v", again)
 	}
 	other := r.push("web", "2.0")
-	_, err := r.client.CreateRelease(t.Context(), control.CreateRelease{App: "web", Version: "1.0", Blob: other.Blob})
+	_, err := r.create("web", "1.0", other.Blob)
 	if e := wantCode(t, err, control.CodeRefused); !strings.Contains(e.Message, "release web@1.0 exists with other content") {
 		t.Errorf("message is %q", e.Message)
 	}
@@ -66,14 +66,14 @@ func TestReleaseNeverChanges(t *testing.T) {
 		lie := found.Blob
 		claim(&lie)
 		for _, version := range []string{"1.0", "3.0"} {
-			_, err := r.client.CreateRelease(t.Context(), control.CreateRelease{App: "web", Version: version, Blob: lie})
+			_, err := r.create("web", version, lie)
 			if e := wantCode(t, err, control.CodeRefused); !strings.Contains(e.Message, field) {
 				t.Errorf("a lie about the %s of %s: %q", field, version, e.Message)
 			}
 		}
 	}
 	_, unknown := artifact(t, "never sent", 10)
-	_, err = r.client.CreateRelease(t.Context(), control.CreateRelease{App: "web", Version: "3.0", Blob: unknown.Blob})
+	_, err = r.create("web", "3.0", unknown.Blob)
 	wantCode(t, err, control.CodeNotFound)
 	if list := must[[]control.Release](t)(r.client.Releases(t.Context(), "web")); len(list) != 2 || list[0].Version != "2.0" {
 		t.Errorf("releases are %+v", list)
@@ -217,11 +217,17 @@ func TestBadRequests(t *testing.T) {
 		want               int
 		says               string
 	}{
-		{"POST", "/v1/releases", `{"app":"we b","version":"1"}`, 400, "app"},
-		{"POST", "/v1/releases", `{"app":"web","version":"../x"}`, 400, "version"},
-		{"POST", "/v1/releases", `{"app":"web","version":"1","colour":"red"}`, 400, "colour"},
-		{"POST", "/v1/releases", `{"app":"web","version":"1"} {}`, 400, "something follows"},
+		{"POST", "/v1/releases", `{"manifest":{"app":"we b","version":"1"}}`, 400, "app"},
+		{"POST", "/v1/releases", `{"manifest":{"app":"web","version":"../x"}}`, 400, "version"},
+		{"POST", "/v1/releases", `{"manifest":{"app":"web","version":"1","colour":"red"}}`, 400, "colour"},
+		{"POST", "/v1/releases", `{"manifest":{}} {}`, 400, "something follows"},
 		{"POST", "/v1/releases", `{`, 400, "request"},
+		{"POST", "/v1/releases/web/1/signatures", `{"signatures":["x"]}`, 404, "no release"},
+		{"POST", "/v1/releases/web/..%2Fx/signatures", `{"signatures":["x"]}`, 400, "version"},
+		{"POST", "/v1/releases/web/1/signatures", `{"signatures":[1]}`, 400, "signatures"},
+		{"GET", "/v1/history?limit=0", "", 400, "limit"},
+		{"GET", "/v1/history?limit=10001", "", 400, "limit"},
+		{"GET", "/v1/history?app=we%20b", "", 400, "app"},
 		{"POST", "/v1/releases", `{"app":"` + strings.Repeat("x", control.MaxBodyLen) + `"}`, 413, "over"},
 		{"GET", "/v1/releases?app=a%20b", "", 400, "app"},
 		{"POST", "/v1/deploys", `{"app":"web","version":"1","targets":["role"]}`, 400, "target"},

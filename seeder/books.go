@@ -20,6 +20,7 @@ type books struct {
 	fleet   *fleet
 	deploys *deploys
 	uplink  *uplink
+	keyring *keyring
 	swept   time.Time
 	// stir is signalled when some host's orders changed: others may have to
 	// be woken, and other torrents offered.
@@ -45,7 +46,11 @@ func openBooks(e *env, sent func(release.Digest) int64) (*books, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open limits of the seeder: %w", err)
 	}
-	b := &books{env: e, catalog: c, fleet: f, deploys: ds, uplink: u, swept: e.started, stir: make(chan struct{}, 1)}
+	k, err := loadKeyring(e, e.gossip, e.started)
+	if err != nil {
+		return nil, fmt.Errorf("open gossip keys: %w", err)
+	}
+	b := &books{env: e, catalog: c, fleet: f, deploys: ds, uplink: u, keyring: k, swept: e.started, stir: make(chan struct{}, 1)}
 	for _, h := range f.hosts {
 		if _, err := b.assignAll(h, e.started); err != nil {
 			return nil, fmt.Errorf("work out the orders of %s: %w", h.Name, err)
@@ -69,6 +74,7 @@ func (b *books) hello(name string, hello control.Hello, now time.Time) error {
 
 // tick does what is due. It is called a few times a second.
 func (b *books) tick(now time.Time) {
+	b.spreadKeys(now)
 	for d := range b.deploys.awake {
 		if d.Phase == release.DeployRunning && now.Sub(d.judged) >= b.pace.judge {
 			b.deploys.count(d, now)

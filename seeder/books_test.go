@@ -71,12 +71,19 @@ func (d *desk) join(name string, labels release.Labels) {
 	}
 }
 
+func (d *desk) leave(name string) {
+	if err := d.fleet.goodbye(name, "boot-"+name); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // make puts a release into the catalog, with no artifact behind it.
 func (d *desk) make(app, version string) {
 	sum := release.Digest{1, byte(len(d.catalog.blobs))}
 	blob := control.Blob{SHA256: sum, Size: 100, InfoHash: sum, PieceLength: release.MinPieceLength}
 	d.catalog.blobs[sum] = &stored{Blob: blob}
-	if _, err := d.catalog.create(control.CreateRelease{App: app, Version: version, Blob: blob}, d.now); err != nil {
+	m := blob.Manifest(release.Ref{App: app, Version: version}, uint64(len(d.catalog.releases[app])+1), d.now)
+	if _, err := d.catalog.create(control.CreateRelease{Manifest: m}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -198,20 +205,31 @@ func TestUnreachableHost(t *testing.T) {
 	}
 }
 
-func TestGossipKeepsASilentHostAlive(t *testing.T) {
+// Anybody with gossip's key can say anything there: it shows at once, and decides
+// nothing.
+func TestGossipDecidesNothing(t *testing.T) {
 	d := newDesk(t, t.TempDir())
 	d.join("a", nil)
+	d.join("b", nil)
 	d.make("web", "1")
-	made := d.start("web", "1", "name=*")
-	d.fleet.gossiped("a", control.HostAlive, d.now)
-	d.pass(10 * time.Minute)
-	d.wantPhase(made.ID, release.DeployRunning)
-	d.fleet.gossiped("a", control.HostFailed, d.now)
-	if got := d.fleet.hosts["a"].State; got != control.HostFailed {
-		t.Errorf("state is %s", got)
+	for _, said := range []control.HostState{control.HostLeft, control.HostFailed, control.HostLeft} {
+		d.fleet.gossiped("a", said)
+		if got := d.fleet.hosts["a"].State; got != control.HostFailed {
+			t.Errorf("said to be %s, a is %s", said, got)
+		}
 	}
+	made := d.start("web", "1", "name=*")
+	if !made.counts("a") {
+		t.Error("a host that never said goodbye is not counted")
+	}
+	d.say("a", made, release.Active, "")
+	if got := d.fleet.hosts["a"].State; got != control.HostAlive {
+		t.Errorf("a host that calls is %s", got)
+	}
+	d.fleet.gossiped("b", control.HostAlive)
 	d.pass(50 * time.Second)
 	d.wantPhase(made.ID, release.DeployRunning)
+	d.fleet.gossiped("b", control.HostAlive)
 	d.pass(20 * time.Second)
 	d.wantPhase(made.ID, release.DeployFailed)
 }
@@ -221,10 +239,13 @@ func TestDeadline(t *testing.T) {
 	d.join("a", nil)
 	d.make("web", "1")
 	made := d.start("web", "1", "name=*")
-	d.fleet.gossiped("a", control.HostAlive, d.now)
-	d.pass(59 * time.Minute)
-	d.wantPhase(made.ID, release.DeployRunning)
-	d.pass(2 * time.Minute)
+	for minute := range 62 {
+		if minute == 59 {
+			d.wantPhase(made.ID, release.DeployRunning)
+		}
+		d.fleet.heard(d.fleet.hosts["a"], d.now)
+		d.pass(time.Minute - time.Second)
+	}
 	d.wantPhase(made.ID, release.DeployFailed)
 }
 
@@ -304,10 +325,9 @@ func TestTargets(t *testing.T) {
 	d := newDesk(t, t.TempDir())
 	d.join("a", nil)
 	d.join("gone", nil)
-	d.fleet.gossiped("gone", control.HostAlive, d.now)
-	d.fleet.gossiped("gone", control.HostLeft, d.now)
+	d.leave("gone")
 	d.join("down", nil)
-	d.fleet.gossiped("down", control.HostFailed, d.now)
+	d.fleet.gossiped("down", control.HostFailed)
 	d.make("web", "1")
 
 	_, err := d.deploy(request("web", "1"), d.now)
@@ -407,7 +427,7 @@ func TestSentSurvivesARestart(t *testing.T) {
 	d.pass(10 * time.Second)
 	d.reopen() // the swarm counts from 0 again
 	d.sent = 30
-	d.fleet.gossiped("a", control.HostAlive, d.now)
+	d.fleet.gossiped("a", control.HostAlive)
 	d.pass(10 * time.Second)
 	d.sent = 5 // dropped and offered again
 	d.pass(10 * time.Second)
@@ -493,8 +513,8 @@ func TestHostStateOutlivesARestart(t *testing.T) {
 	for _, name := range []string{"up", "down", "gone"} {
 		d.join(name, release.Labels{"n": name})
 	}
-	d.fleet.gossiped("down", control.HostFailed, d.now)
-	d.fleet.gossiped("gone", control.HostLeft, d.now)
+	d.fleet.gossiped("down", control.HostFailed)
+	d.leave("gone")
 	d.pass(2 * time.Second)
 	d.reopen()
 	want := map[string]control.HostState{"up": control.HostAlive, "down": control.HostFailed, "gone": control.HostLeft}

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -15,17 +13,18 @@ import (
 )
 
 // catalog is the part of the books about artifacts and the releases made of
-// them. A release, once created, never changes and never goes away.
+// them. A release, once created, never changes and never goes away; what it can
+// get is more signatures.
 type catalog struct {
 	*env
 	blobs    map[release.Digest]*stored
-	releases map[string][]release.Manifest // by app, in the order of their counters
+	releases map[string][]control.Release // by app, in the order of their counters
 }
 
 // loadCatalog reads the catalog and removes artifacts that no release is of:
 // whoever was about to make one has seen the seeder go away.
 func loadCatalog(e *env) (*catalog, error) {
-	c := &catalog{env: e, blobs: map[release.Digest]*stored{}, releases: map[string][]release.Manifest{}}
+	c := &catalog{env: e, blobs: map[release.Digest]*stored{}, releases: map[string][]control.Release{}}
 	if err := errors.Join(c.loadReleases(), c.loadBlobs()); err != nil {
 		return nil, err
 	}
@@ -40,56 +39,71 @@ func (c *catalog) loadReleases() error {
 		return err
 	}
 	for _, name := range names {
-		b, err := c.dir.GetDoc(kindRelease, name)
-		if err != nil {
-			return err
-		}
-		m, err := release.DecodeManifest(b)
+		r, err := c.loadRelease(name)
 		if err != nil {
 			return fmt.Errorf("read release %s: %w", name, err)
 		}
-		c.releases[m.App] = append(c.releases[m.App], m)
+		c.releases[r.App] = append(c.releases[r.App], r)
 	}
 	for _, all := range c.releases {
-		slices.SortFunc(all, func(a, b release.Manifest) int { return cmp.Compare(a.Counter, b.Counter) })
+		slices.SortFunc(all, func(a, b control.Release) int { return cmp.Compare(a.Counter, b.Counter) })
 	}
 	return nil
 }
 
-// create makes a release of a stored artifact. The same again finds the first
-// one; anything that contradicts what is stored is refused.
-func (c *catalog) create(req control.CreateRelease, now time.Time) (control.Release, error) {
-	ref := release.Ref{App: req.App, Version: req.Version}
-	if m, ok := c.find(ref); ok {
-		return again(m, req.Blob)
+func (c *catalog) loadRelease(name string) (r control.Release, err error) {
+	b, err := c.dir.GetDoc(kindRelease, name)
+	if err != nil {
+		return r, err
 	}
-	blob, ok := c.blobs[req.Blob.SHA256]
-	if !ok {
-		return control.Release{}, notFound("no artifact %s is stored: upload it first", req.Blob.SHA256)
+	if r.Manifest, err = release.DecodeManifest(b); err != nil {
+		return r, err
 	}
-	if field := contradiction(blob.Blob, req.Blob); field != "" {
-		return control.Release{}, refused("release "+ref.String()+": "+field+" is not that of the artifact as it arrived",
-			"the artifact changed on its way or while it was read: push it again")
-	}
-	m := c.manifest(ref, blob.Blob, now)
-	if err := c.putRelease(m); err != nil {
-		return control.Release{}, err
-	}
-	c.releases[m.App] = append(c.releases[m.App], m)
-	c.log.Info("release created", zap.Stringer("release", ref), zap.Uint64("counter", m.Counter),
-		zap.Stringer("sha256", m.SHA256), zap.Int64("bytes", m.Size))
-	return control.Release{Manifest: m}, nil
+	r.Signatures, err = c.loadSignatures(name)
+	return r, err
 }
 
-func (c *catalog) manifest(ref release.Ref, b control.Blob, now time.Time) release.Manifest {
-	counter := uint64(1)
-	if all := c.releases[ref.App]; len(all) > 0 {
-		counter = all[len(all)-1].Counter + 1
+// create makes a release of a stored artifact. The same again finds the first
+// one, and may add signatures to it; anything that contradicts what is stored is
+// refused.
+func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
+	m := req.Manifest
+	if r := c.find(m.Ref()); r != nil {
+		return c.again(r, req)
 	}
-	return release.Manifest{
-		Schema: release.ManifestSchema, App: ref.App, Version: ref.Version, Counter: counter,
-		SHA256: b.SHA256, Size: b.Size, Format: b.Format, InfoHash: b.InfoHash, PieceLength: b.PieceLength,
-		Created: now.UTC().Truncate(time.Second),
+	blob, ok := c.blobs[m.SHA256]
+	if !ok {
+		return control.Release{}, notFound("no artifact %s is stored: upload it first", m.SHA256)
+	}
+	if field := contradiction(blob.Blob, control.BlobOf(m)); field != "" {
+		return control.Release{}, refused("release "+m.Ref().String()+": "+field+" is not that of the artifact as it arrived",
+			"the artifact changed on its way or while it was read: push it again")
+	}
+	if err := c.requireNewest(m); err != nil {
+		return control.Release{}, err
+	}
+	r := control.Release{Manifest: m, Signatures: req.Signatures}
+	if err := errors.Join(c.putSignatures(r), c.putRelease(m)); err != nil {
+		return control.Release{}, err
+	}
+	c.releases[m.App] = append(c.releases[m.App], r)
+	c.log.Info("release created", zap.Stringer("release", m.Ref()), zap.Uint64("counter", m.Counter),
+		zap.Stringer("sha256", m.SHA256), zap.Int64("bytes", m.Size), zap.Int("signatures", len(r.Signatures)))
+	return r, nil
+}
+
+// requireNewest refuses a counter that is not above those of the app's other
+// releases: hosts tell by it what is older than what. One that leaves some out is
+// fine: it is how a seeder that lost its store goes on where hosts remember.
+func (c *catalog) requireNewest(m release.Manifest) error {
+	all := c.releases[m.App]
+	if len(all) == 0 || m.Counter > all[len(all)-1].Counter {
+		return nil
+	}
+	newest := all[len(all)-1]
+	return &control.Error{
+		Code: control.CodeStale, Hint: "push again",
+		Message: fmt.Sprintf("release %s: its counter is %d, and that of %s is %d already", m.Ref(), m.Counter, newest.Ref(), newest.Counter),
 	}
 }
 
@@ -101,21 +115,20 @@ func (c *catalog) putRelease(m release.Manifest) error {
 	return c.dir.PutDoc(kindRelease, m.Ref().String(), b)
 }
 
-// again answers a request for a release that exists.
-func again(m release.Manifest, claimed control.Blob) (control.Release, error) {
-	if m.SHA256 != claimed.SHA256 {
+// again answers a request for a release that exists. Who asks may have another
+// counter and time in mind, and no signature over them is of use.
+func (c *catalog) again(r *control.Release, req control.CreateRelease) (control.Release, error) {
+	if r.SHA256 != req.Manifest.SHA256 {
 		return control.Release{}, refused(
-			fmt.Sprintf("release %s exists with other content: its sha256 is %s, this one's %s", m.Ref(), m.SHA256, claimed.SHA256),
+			fmt.Sprintf("release %s exists with other content: its sha256 is %s, this one's %s", r.Ref(), r.SHA256, req.Manifest.SHA256),
 			"releases never change: push this build under another version")
 	}
-	if field := contradiction(blobOf(m), claimed); field != "" {
-		return control.Release{}, refused(fmt.Sprintf("release %s exists with another %s", m.Ref(), field), "")
+	if field := contradiction(control.BlobOf(r.Manifest), control.BlobOf(req.Manifest)); field != "" {
+		return control.Release{}, refused(fmt.Sprintf("release %s exists with another %s", r.Ref(), field), "")
 	}
-	return control.Release{Manifest: m, Existed: true}, nil
-}
-
-func blobOf(m release.Manifest) control.Blob {
-	return control.Blob{SHA256: m.SHA256, Size: m.Size, Format: m.Format, InfoHash: m.InfoHash, PieceLength: m.PieceLength}
+	found := *r
+	found.Existed = true
+	return found, nil
 }
 
 // contradiction names the first field in which a claim about an artifact
@@ -136,25 +149,23 @@ func contradiction(known, claimed control.Blob) string {
 	return ""
 }
 
-func (c *catalog) find(ref release.Ref) (release.Manifest, bool) {
+// find returns nil if there is no such release.
+func (c *catalog) find(ref release.Ref) *control.Release {
 	all := c.releases[ref.App]
-	i := slices.IndexFunc(all, func(m release.Manifest) bool { return m.Version == ref.Version })
+	i := slices.IndexFunc(all, func(r control.Release) bool { return r.Version == ref.Version })
 	if i < 0 {
-		return release.Manifest{}, false
+		return nil
 	}
-	return all[i], true
+	return &all[i]
 }
 
 // list returns the releases of an app, or with an empty name of all apps,
 // newest first.
 func (c *catalog) list(app string) []control.Release {
 	list := []control.Release{}
-	for name := range maps.Keys(c.releases) {
-		if app != "" && app != name {
-			continue
-		}
-		for _, m := range c.releases[name] {
-			list = append(list, control.Release{Manifest: m})
+	for name, all := range c.releases {
+		if app == "" || app == name {
+			list = append(list, all...)
 		}
 	}
 	slices.SortFunc(list, func(a, b control.Release) int {

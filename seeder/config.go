@@ -1,8 +1,10 @@
 package seeder
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 
 	"crow/internal/release"
@@ -58,7 +60,7 @@ func (c Config) Validate() error {
 	for _, a := range []struct{ key, addr string }{
 		{"listen", c.Listen}, {"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen},
 	} {
-		if err := c.security().Check(a.addr); err != nil {
+		if err := c.bindings().Check(a.addr); err != nil {
 			return fmt.Errorf("%s: %w", a.key, err)
 		}
 		if ip.IsLoopback() && !onLoopback(a.addr) {
@@ -66,13 +68,38 @@ func (c Config) Validate() error {
 				release.ErrInvalid, ip, a.key, a.addr)
 		}
 	}
-	return nil
+	return cmp.Or(c.validateGossip(), c.validateTrackers())
 }
 
 // onLoopback reports whether only this machine can reach a host and port.
 func onLoopback(addr string) bool { return transport.Security{}.Check(addr) == nil }
 
-func (c Config) security() transport.Security { return transport.Security{Insecure: c.Insecure} }
+// bindings says which addresses the config may bind, before its files are read.
+func (c Config) bindings() transport.Security {
+	return transport.Security{Insecure: c.Insecure || !c.TLS.Off}
+}
+
+// validateGossip wants a key off loopback: without one anybody there is a member.
+func (c Config) validateGossip() error {
+	if c.GossipKeyFile != "" || c.Insecure || onLoopback(c.GossipListen) {
+		return nil
+	}
+	return fmt.Errorf("gossip_key_file: missing or %w: gossip on %s is in the clear, which needs insecure: true", release.ErrInvalid, c.GossipListen)
+}
+
+// validateTrackers wants URLs that are protected as the config says.
+func (c Config) validateTrackers() error {
+	scheme := "https"
+	if c.TLS.Off {
+		scheme = "http"
+	}
+	for _, t := range c.Trackers {
+		if u, err := url.Parse(t); err != nil || u.Scheme != scheme {
+			return fmt.Errorf("trackers: %w announce URL %.80q: want %s://HOST:PORT/announce, as tls is", release.ErrInvalid, t, scheme)
+		}
+	}
+	return nil
+}
 
 func (c Config) storeDir() string {
 	if c.Store != "" {

@@ -15,9 +15,12 @@ type plan struct {
 	ID       string           `json:"id"`
 	Seq      uint64           `json:"seq"` // grows with each deploy: the order in which they were asked for
 	Manifest release.Manifest `json:"manifest"`
-	Selector release.Selector `json:"selector"`
-	Hosts    []string         `json:"hosts"` // the hosts that count, sorted, as they were when it began
-	Started  time.Time        `json:"started"`
+	// Signatures are those that the release had when the deploy began.
+	Signatures []string          `json:"signatures,omitempty"`
+	Rollback   *control.Rollback `json:"rollback,omitempty"`
+	Selector   release.Selector  `json:"selector"`
+	Hosts      []string          `json:"hosts"` // the hosts that count, sorted, as they were when it began
+	Started    time.Time         `json:"started"`
 }
 
 // result is how far a deploy came: the document results/<id>, written at its
@@ -70,7 +73,7 @@ func (d *deploy) goal(host string) control.Goal {
 
 // order is the deploy as a host is given it.
 func (d *deploy) order(host string) control.Order {
-	return control.Order{Deploy: d.ID, Manifest: d.Manifest, Goal: d.goal(host)}
+	return control.Order{Deploy: d.ID, Manifest: d.Manifest, Signatures: d.Signatures, Rollback: d.Rollback, Goal: d.goal(host)}
 }
 
 func (d *deploy) sortedRows() []row {

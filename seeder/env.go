@@ -7,30 +7,36 @@ import (
 
 	"go.uber.org/zap"
 
+	"crow/internal/control"
 	"crow/internal/store"
+	"crow/seeder/audit"
 	"crow/tracker"
 )
 
 // Kinds of documents in the store. What is in them is described where their
 // types are.
 const (
-	kindBlob    = "blobs"    // stored, by SHA-256
-	kindTorrent = "torrents" // bencoded, by SHA-256
-	kindRelease = "releases" // release.Manifest in its one encoding, by APP@VERSION
-	kindDeploy  = "deploys"  // plan, by id
-	kindResult  = "results"  // result, by id
-	kindFleet   = "fleet"    // all hosts, one document
-	kindLimits  = "limits"   // control.WantedLimits of the seeder itself, under uplinkName
+	kindBlob       = "blobs"      // stored, by SHA-256
+	kindTorrent    = "torrents"   // bencoded, by SHA-256
+	kindRelease    = "releases"   // release.Manifest in its one encoding, by APP@VERSION
+	kindSignatures = "signatures" // of a release, a list, by APP@VERSION
+	kindDeploy     = "deploys"    // plan, by id
+	kindResult     = "results"    // result, by id
+	kindGossip     = "gossip"     // ring, under ringName
+	kindFleet      = "fleet"      // all hosts, one document
+	kindLimits     = "limits"     // control.WantedLimits of the seeder itself, under uplinkName
 )
 
 // env is what all parts of the books share: where they write, and which life
 // of the seeder this is.
 type env struct {
 	dir     *store.Dir
+	audit   *audit.Log // nil in tests of the books alone
 	log     *zap.Logger
 	pace    pace
 	epoch   string    // random, new with each start
 	started time.Time // of this life
+	gossip  [][]byte  // keys of the config's file
 }
 
 func (e *env) put(kind, name string, v any) error {
@@ -50,6 +56,16 @@ func (e *env) get(kind, name string, v any) error {
 		return fmt.Errorf("decode %s %s: %w", kind, name, err)
 	}
 	return nil
+}
+
+// record appends to the audit log. What was done is no less done if that fails.
+func (e *env) record(entry control.HistoryEntry) {
+	if e.audit == nil {
+		return
+	}
+	if err := e.audit.Append(entry); err != nil {
+		e.log.Error("audit log not written", zap.String("action", entry.Action), zap.String("who", entry.Who), zap.Error(err))
+	}
 }
 
 // pace holds the seeder's times. They are no constants so that tests need not

@@ -21,6 +21,7 @@ import (
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/internal/transport"
+	"crow/seeder/audit"
 	"crow/seeder/build"
 	"crow/tracker"
 )
@@ -135,13 +136,15 @@ func newRig(t *testing.T, dir string, p pace) *rig {
 	r := &rig{t: t, dir: dir, swarm: &countingSwarm{}}
 	log := zap.NewNop()
 	r.store = must[*store.Dir](t)(store.Open(dir, log))
-	e := &env{dir: r.store, log: log, pace: p, epoch: fmt.Sprint(time.Now().UnixNano()), started: time.Now()}
+	journal := must[*audit.Log](t)(audit.Open(filepath.Join(t.TempDir(), auditFile)))
+	t.Cleanup(func() { journal.Close() })
+	e := &env{dir: r.store, audit: journal, log: log, pace: p, epoch: fmt.Sprint(time.Now().UnixNano()), started: time.Now()}
 	r.ledger = newLedger(must[*books](t)(openBooks(e, r.swarm.Sent)))
 	own := must[*tracker.Tracker](t)(tracker.New(tracker.DefaultConfig()))
 	o := newOffers(r.ledger, r.store, r.swarm, own, nil, log)
 	r.api = &api{
 		ledger: r.ledger, dir: r.store, uploads: newUploads(r.ledger, o, r.store, log), offers: o,
-		metrics: newMetrics(r.ledger), log: log, trackers: []string{"http://127.0.0.1:1/announce"}, epoch: e.epoch, hold: p.hold(),
+		metrics: newMetrics(r.ledger, transport.Security{}.Expires), env: e, log: log, trackers: []string{"http://127.0.0.1:1/announce"}, epoch: e.epoch, hold: p.hold(),
 	}
 	r.serve(e.pace)
 	t.Cleanup(r.stop)
@@ -216,9 +219,18 @@ func (r *rig) push(app, version string) build.Result {
 	r.t.Helper()
 	b, found := artifact(r.t, app+version, 100_000)
 	must[control.Blob](r.t)(r.client.Upload(r.t.Context(), bytes.NewReader(b)))
-	must[control.Release](r.t)(r.client.CreateRelease(r.t.Context(),
-		control.CreateRelease{App: app, Version: version, Blob: found.Blob}))
+	must[control.Release](r.t)(r.create(app, version, found.Blob))
 	return found
+}
+
+// create asks for a release with the counter that is next.
+func (r *rig) create(app, version string, b control.Blob) (control.Release, error) {
+	counter := uint64(1)
+	for _, known := range must[[]control.Release](r.t)(r.client.Releases(r.t.Context(), app)) {
+		counter = max(counter, known.Counter+1)
+	}
+	m := b.Manifest(release.Ref{App: app, Version: version}, counter, time.Now())
+	return r.client.CreateRelease(r.t.Context(), control.CreateRelease{Manifest: m})
 }
 
 func (r *rig) deploy(app, version string, targets ...release.Expr) control.DeployStatus {

@@ -24,8 +24,7 @@ type host struct {
 	seq    uint64 // of its last report in this boot
 	spoke  bool   // it has reported in this boot and this life of the seeder
 
-	member      control.HostState // by gossip; empty: not seen there
-	memberSince time.Time
+	member control.HostState // by gossip; empty: not seen there
 
 	orders map[string]*deploy // by app
 	list   []control.Order    // the same, as the host is told; replaced, never changed
@@ -117,6 +116,14 @@ func (f *fleet) heard(h *host, now time.Time) {
 	f.setState(h, control.HostAlive)
 }
 
+// certified takes down until when the certificate holds that a host called with.
+// Without TLS, which is zero, it has none.
+func (f *fleet) certified(name string, expires time.Time) {
+	if h := f.hosts[name]; h != nil && !h.CertExpires.Equal(expires) {
+		h.CertExpires, f.dirty = expires.UTC(), true
+	}
+}
+
 func (f *fleet) setState(h *host, s control.HostState) {
 	if h.State == s {
 		return
@@ -136,26 +143,38 @@ func (f *fleet) setState(h *host, s control.HostState) {
 	}
 }
 
-// gossiped takes in what gossip makes of a host. It says the same over and
-// over; only a change is news.
-func (f *fleet) gossiped(name string, state control.HostState, now time.Time) {
+// goodbye takes down that a host's agent has ended. A later agent's place is not
+// touched by an earlier one's goodbye.
+func (f *fleet) goodbye(name, boot string) error {
+	h := f.hosts[name]
+	switch {
+	case h == nil:
+		return unknownHost(name)
+	case h.boot == boot:
+		h.member = control.HostLeft
+		f.setState(h, control.HostLeft)
+	}
+	return nil
+}
+
+// gossiped takes in what gossip makes of a host. It says the same over and over;
+// only a change is news. Whoever has its key can say anything there: a host that
+// is said to have left may be gone, as one that failed, and is waited for all the
+// same unless it said goodbye itself; and that one is there is for it to show by
+// its calls.
+func (f *fleet) gossiped(name string, state control.HostState) {
 	h := f.hosts[name]
 	if h == nil || h.member == state {
 		return
 	}
-	h.member, h.memberSince = state, now
-	f.setState(h, state)
-}
-
-// alive is when a host was last known to be there, by the API or by gossip.
-func (h *host) alive(now time.Time) time.Time {
-	switch h.member {
-	case control.HostAlive:
-		return now
-	case "":
-		return h.LastSeen
+	h.member = state
+	switch {
+	case h.State == control.HostLeft && state != control.HostAlive:
+	case state == control.HostLeft:
+		f.setState(h, control.HostFailed)
+	default:
+		f.setState(h, state)
 	}
-	return later(h.LastSeen, h.memberSince)
 }
 
 // review finds the hosts that fell silent, and forgets those that have been
@@ -164,7 +183,7 @@ func (h *host) alive(now time.Time) time.Time {
 // before, and LastSeen may be as old as the registry's last save.
 func (f *fleet) review(now time.Time) (forgotten []*host) {
 	for _, h := range f.hosts {
-		silence := now.Sub(later(h.alive(now), f.started))
+		silence := now.Sub(later(h.LastSeen, f.started))
 		if silence < f.pace.grace {
 			continue
 		}

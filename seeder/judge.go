@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"crow/internal/control"
 	"crow/internal/release"
 )
 
@@ -39,7 +40,7 @@ func (b *books) stands(d *deploy, now time.Time) []stand {
 	for i, name := range d.Hosts {
 		stands[i].row = *d.rows[name]
 		if h := b.fleet.hosts[name]; h != nil {
-			stands[i].heard = h.alive(now)
+			stands[i].heard = h.LastSeen
 		}
 	}
 	return stands
@@ -68,6 +69,10 @@ func (ds *deploys) finish(d *deploy, phase release.DeployPhase, reason string, n
 	ds.save(d, now)
 	ds.publish(d, now)
 	ds.logEnd(d)
+	ds.record(control.HistoryEntry{
+		Who: "seeder", Action: control.ActionEnded, App: d.Manifest.App, Version: d.Manifest.Version, Deploy: d.ID,
+		Result: phase.String(), Message: reason,
+	})
 	ds.rest(d)
 }
 

@@ -15,7 +15,7 @@ import (
 // deploy makes a deploy: for the hosts that its targets match now, and any that
 // they will match later.
 func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error) {
-	m, err := b.release(req.Ref)
+	r, err := b.release(req.Ref)
 	if err != nil {
 		return nil, err
 	}
@@ -27,11 +27,15 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err != nil {
 		return nil, err
 	}
-	if d := b.deploys.same(m, selector, hosts); d != nil {
+	if err := b.admissible(r.Manifest, req.Rollback, hosts, now); err != nil {
+		return nil, err
+	}
+	if d := b.deploys.same(r.Manifest, selector, hosts); d != nil {
 		return d, nil
 	}
 	d := b.deploys.open(plan{
-		ID: b.deploys.newID(), Seq: b.deploys.seq + 1, Manifest: m, Selector: selector, Hosts: hosts, Started: now.UTC(),
+		ID: b.deploys.newID(), Seq: b.deploys.seq + 1, Manifest: r.Manifest, Signatures: r.Signatures, Rollback: req.Rollback,
+		Selector: selector, Hosts: hosts, Started: now.UTC(),
 	})
 	if b.fleet.dirty {
 		b.fleet.save(now) // a restarted seeder is to know the hosts that the plan names
@@ -42,6 +46,31 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	}
 	b.begin(d, now)
 	return d, nil
+}
+
+// admissible refuses a deploy that hosts would refuse: of a release that has
+// expired, or that is older than what one of them runs, without a statement that
+// lets them go back. Each host judges by itself all the same, by all that it has
+// ever accepted.
+func (b *books) admissible(m release.Manifest, r *control.Rollback, hosts []string, now time.Time) error {
+	var statement *release.Rollback
+	if r != nil {
+		statement = &r.Statement
+	}
+	for _, name := range hosts {
+		var highest uint64
+		if live := b.catalog.find(release.Ref{App: m.App, Version: b.fleet.hosts[name].Running[m.App]}); live != nil {
+			highest = live.Counter
+		}
+		err := release.Admit(m, statement, highest, now)
+		switch {
+		case errors.Is(err, release.ErrOlder):
+			return refused(fmt.Sprintf("deploy of %s to %s: %v", m.Ref(), name, err), "crow rollback "+m.App+" --to "+m.Version)
+		case err != nil:
+			return refused(fmt.Sprintf("deploy of %s: %v", m.Ref(), err), "push the build again under a new version")
+		}
+	}
+	return nil
 }
 
 // same returns the running deploy of the same release to the same hosts, if
@@ -58,14 +87,13 @@ func (ds *deploys) same(m release.Manifest, s release.Selector, hosts []string) 
 }
 
 // release finds what a request names.
-func (b *books) release(ref release.Ref) (release.Manifest, error) {
-	m, ok := b.catalog.find(ref)
-	if !ok {
-		err := notFound("no release %s", ref)
-		err.Hint = "crow releases " + ref.App
-		return m, err
+func (b *books) release(ref release.Ref) (control.Release, error) {
+	if r := b.catalog.find(ref); r != nil {
+		return *r, nil
 	}
-	return m, nil
+	err := notFound("no release %s", ref)
+	err.Hint = "crow releases " + ref.App
+	return control.Release{}, err
 }
 
 // begin puts a deploy whose plan is on disk into force. It cannot fail: who

@@ -39,7 +39,7 @@ func TestLimitsOutliveAKill(t *testing.T) {
 	d := newDesk(t, t.TempDir())
 	d.join("a", release.Labels{"role": "web"})
 	d.join("b", release.Labels{"role": "db"})
-	d.fleet.gossiped("a", control.HostLeft, d.now)
+	d.leave("a")
 	if hosts := d.limit(control.ChangeLimits{Upload: rate(5)}, "role=web"); len(hosts) != 1 || hosts[0].Name != "a" || hosts[0].State != control.HostLeft {
 		t.Errorf("it is for %+v", hosts)
 	}

@@ -41,10 +41,10 @@ func (s *Seeder) listen(ctx context.Context) error {
 
 // observe fails only when the seeder stops.
 func (s *Seeder) observe(ctx context.Context, members []gossip.Member) {
-	_ = tell(ctx, s.ledger, func(b *books, now time.Time) error {
+	_ = tell(ctx, s.ledger, func(b *books, _ time.Time) error {
 		for _, m := range members {
 			if m.Role() == gossip.RolePeer {
-				b.fleet.gossiped(m.Name, hostStates[m.State], now)
+				b.fleet.gossiped(m.Name, hostStates[m.State])
 			}
 		}
 		return nil

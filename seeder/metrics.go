@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"crow/internal/control"
+	"crow/internal/httpserve"
 	"crow/internal/release"
 )
 
@@ -27,7 +28,7 @@ type metrics struct {
 	sent     *prometheus.Desc
 }
 
-func newMetrics(l *ledger) *metrics {
+func newMetrics(l *ledger, expires func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(), ledger: l,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,7 +39,7 @@ func newMetrics(l *ledger) *metrics {
 		sent: prometheus.NewDesc("crow_deploys_sent_bytes",
 			"Bytes that the seeder sent over the swarm for the deploys it remembers.", nil, nil),
 	}
-	m.registry.MustRegister(m, m.requests, collectors.NewGoCollector(),
+	m.registry.MustRegister(m, m.requests, httpserve.CertificateMetric(expires), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

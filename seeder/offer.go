@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"crow/internal/control"
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/tracker"
@@ -85,10 +86,11 @@ func (o *offers) run(ctx context.Context, stir <-chan struct{}, every time.Durat
 // ordered to have is dropped again. Trackers elsewhere are told meanwhile: a host
 // that is refused by one asks again.
 func (o *offers) during(ctx context.Context, ref release.Ref, f func() error) error {
-	m, err := ask(ctx, o.ledger, func(b *books, _ time.Time) (release.Manifest, error) { return b.release(ref) })
+	r, err := ask(ctx, o.ledger, func(b *books, _ time.Time) (control.Release, error) { return b.release(ref) })
 	if err != nil {
 		return err
 	}
+	m := r.Manifest
 	o.expect(m.InfoHash, 1)
 	if err = o.offer(ctx, m); err == nil {
 		err = f()

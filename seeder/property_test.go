@@ -158,7 +158,7 @@ func TestEveryDeployEndsAsItsHostsDid(t *testing.T) {
 			"restart seeder": func(*rapid.T) { m.restart() },
 			"gossip": func(t *rapid.T) {
 				state := rapid.SampledFrom([]control.HostState{control.HostAlive, control.HostFailed}).Draw(t, "state")
-				m.fleet.gossiped(rapid.SampledFrom(flock).Draw(t, "host"), state, m.now)
+				m.fleet.gossiped(rapid.SampledFrom(flock).Draw(t, "host"), state)
 			},
 			"wait":   func(t *rapid.T) { m.pass(time.Duration(rapid.IntRange(1, 100).Draw(t, "seconds")) * time.Second) },
 			"deploy": m.order,

@@ -48,7 +48,7 @@ func merge(r row, j control.JobReport) row {
 		return r
 	}
 	r.Phase, r.Reason, r.Bytes = j.Phase, j.Reason, j.Bytes
-	r.FetchSeconds, r.StageSeconds, r.Hook, r.Unchanged = j.FetchSeconds, j.StageSeconds, j.Hook, j.Unchanged
+	r.FetchSeconds, r.StageSeconds, r.Hook, r.Unchanged, r.Refused = j.FetchSeconds, j.StageSeconds, j.Hook, j.Unchanged, j.Refused
 	return r
 }
 

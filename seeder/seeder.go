@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,6 +28,8 @@ import (
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/internal/swarm"
+	"crow/internal/transport"
+	"crow/seeder/audit"
 	"crow/tracker"
 )
 
@@ -39,11 +42,13 @@ type Options struct {
 // Seeder is the daemon. Its listeners are bound from New on; Run answers.
 type Seeder struct {
 	cfg     Config
+	safe    transport.Security
 	log     *zap.Logger
 	version string
 	pace    pace
 
 	dir     *store.Dir
+	audit   *audit.Log
 	ledger  *ledger
 	offers  *offers
 	swarm   *swarm.Swarm
@@ -52,6 +57,9 @@ type Seeder struct {
 	server  *httpserve.Server
 	http    *http.Client // to trackers elsewhere
 }
+
+// auditFile is the audit log's name in the store.
+const auditFile = "audit.jsonl"
 
 // New checks the config, opens the store, reads the books and binds all
 // listeners. After an error nothing is left open. Run must follow: it gives
@@ -65,11 +73,25 @@ func newSeeder(cfg Config, o Options, p pace) (*Seeder, error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	s := &Seeder{cfg: cfg, log: o.Log, version: o.Version, pace: p, http: cfg.security().HTTPClient()}
+	safe, err := openSecurity(cfg, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Seeder{cfg: cfg, safe: safe, log: o.Log, version: o.Version, pace: p, http: safe.HTTPClient(transport.RoleTracker)}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.undo())
 	}
 	return s, nil
+}
+
+// openSecurity reads the certificates, and finds one that is not a seeder's
+// before the whole fleet does.
+func openSecurity(cfg Config, log *zap.Logger) (transport.Security, error) {
+	safe, err := transport.Open(cfg.TLS, cfg.Insecure, log)
+	if err == nil && safe.On() && safe.Identity().Role != transport.RoleSeeder {
+		err = fmt.Errorf("tls: %w certificate %s: its role is %s, want %s", release.ErrInvalid, cfg.TLS.Cert, safe.Identity().Role, transport.RoleSeeder)
+	}
+	return safe, err
 }
 
 // open makes the parts in the order in which they need each other.
@@ -77,16 +99,23 @@ func (s *Seeder) open() (err error) {
 	if s.dir, err = store.Open(s.cfg.storeDir(), s.log); err != nil {
 		return err
 	}
+	if s.audit, err = audit.Open(filepath.Join(s.cfg.storeDir(), auditFile)); err != nil {
+		return err
+	}
 	if s.swarm, err = swarm.New(s.swarmConfig()); err != nil {
 		return err
 	}
-	books, err := openBooks(s.newEnv(), s.swarm.Sent)
+	e := s.newEnv()
+	if e.gossip, err = gossip.ReadKeys(s.cfg.GossipKeyFile); err != nil {
+		return err
+	}
+	books, err := openBooks(e, s.swarm.Sent)
 	if err != nil {
 		return err
 	}
 	books.uplink.use(s.cfg.Limits.Upload, s.swarm.SetLimits)
 	s.ledger = newLedger(books)
-	if err := s.openGossip(); err != nil {
+	if err := s.openGossip(books.keyring); err != nil {
 		return err
 	}
 	if s.tracker, err = tracker.New(s.trackerConfig()); err != nil {
@@ -98,13 +127,13 @@ func (s *Seeder) open() (err error) {
 func (s *Seeder) newEnv() *env {
 	var epoch [8]byte
 	rand.Read(epoch[:]) // never fails (crypto/rand)
-	return &env{dir: s.dir, log: s.log, pace: s.pace, epoch: hex.EncodeToString(epoch[:]), started: time.Now()}
+	return &env{dir: s.dir, audit: s.audit, log: s.log, pace: s.pace, epoch: hex.EncodeToString(epoch[:]), started: time.Now()}
 }
 
 func (s *Seeder) swarmConfig() swarm.Config {
 	return swarm.Config{
 		Role: swarm.RoleSeeder, Listen: s.cfg.SwarmListen, Advertise: s.cfg.Advertise, Standard: s.cfg.SwarmStandard,
-		Upload: s.cfg.Limits.Upload, Security: s.cfg.security(), Log: s.log,
+		Upload: s.cfg.Limits.Upload, Security: s.safe, Log: s.log,
 		Dropped: func(infohash release.Digest) { s.offers.replaced(infohash) }, // not before Run, which offers
 	}
 }
@@ -117,15 +146,14 @@ func (s *Seeder) trackerConfig() tracker.Config {
 	return c
 }
 
-func (s *Seeder) openGossip() error {
-	key, err := gossip.ReadKey(s.cfg.GossipKeyFile)
-	if err != nil {
-		return err
-	}
+func (s *Seeder) openGossip(k *keyring) (err error) {
 	s.gossip, err = gossip.New(gossip.Config{
 		Name: s.cfg.Name, Listen: s.cfg.GossipListen, Advertise: s.cfg.Advertise, Join: s.cfg.GossipJoin,
-		Tags: gossip.Tags(gossip.RoleSeeder, s.swarm.Addr().Port(), nil), Key: key, Log: s.log,
+		Tags: gossip.Tags(gossip.RoleSeeder, s.swarm.Addr().Port(), nil), Keys: k.last, Log: s.log,
 	})
+	if err == nil {
+		k.use = s.gossip.SetKeys
+	}
 	return err
 }
 
@@ -139,13 +167,13 @@ func (s *Seeder) openServer(e *env) error {
 	s.offers = newOffers(s.ledger, s.dir, s.swarm, s.tracker, external, s.log)
 	a := &api{
 		ledger: s.ledger, dir: s.dir, uploads: newUploads(s.ledger, s.offers, s.dir, s.log), offers: s.offers,
-		metrics: newMetrics(s.ledger), log: s.log, epoch: e.epoch, hold: s.pace.hold(),
+		metrics: newMetrics(s.ledger, s.safe.Expires), env: e, log: s.log, epoch: e.epoch, hold: s.pace.hold(),
 	}
 	mux := a.routes()
 	mux.Handle(tracker.PathAnnounce, s.tracker.Handler())
 	mux.Handle(tracker.PathScrape, s.tracker.Handler())
 	s.server, err = httpserve.New(httpserve.Config{
-		Listen: s.cfg.Listen, Handler: control.Guard(mux), Security: s.cfg.security(), Log: s.log,
+		Listen: s.cfg.Listen, Handler: control.Guard(mux), Security: s.safe, Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -171,7 +199,7 @@ func (s *Seeder) announceURLs() []string {
 		return s.cfg.Trackers
 	}
 	ip, _ := netip.ParseAddr(s.cfg.Advertise) // checked by Validate
-	return []string{"http://" + netip.AddrPortFrom(ip, s.Addr().Port()).String() + tracker.PathAnnounce}
+	return []string{s.safe.Scheme() + "://" + netip.AddrPortFrom(ip, s.Addr().Port()).String() + tracker.PathAnnounce}
 }
 
 // undo gives back what open got before it failed.
@@ -184,6 +212,9 @@ func (s *Seeder) undo() error {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		errs = append(errs, s.swarm.Run(ended))
+	}
+	if s.audit != nil {
+		errs = append(errs, s.audit.Close())
 	}
 	if s.dir != nil {
 		errs = append(errs, s.dir.Close())
@@ -205,7 +236,9 @@ func (s *Seeder) GossipAddr() netip.AddrPort { return s.gossip.Addr() }
 func (s *Seeder) Run(ctx context.Context) error {
 	s.log.Info("seeder started", zap.String("version", s.version), zap.Stringer("listen", s.Addr()),
 		zap.Stringer("swarm", s.SwarmAddr()), zap.Stringer("gossip", s.GossipAddr()), zap.String("store", s.cfg.storeDir()))
-	s.log.Warn("tls is off")
+	if !s.safe.On() {
+		s.log.Warn("tls is off") // whoever reaches the control API can deploy
+	}
 	// The ledger outlives those who ask it: their last requests end by its
 	// answers.
 	books, closeBooks := context.WithCancel(context.WithoutCancel(ctx))
@@ -215,7 +248,7 @@ func (s *Seeder) Run(ctx context.Context) error {
 	err := s.runParts(ctx)
 	closeBooks()
 	s.http.CloseIdleConnections()
-	err = errors.Join(err, <-closed, s.dir.Close())
+	err = errors.Join(err, <-closed, s.audit.Close(), s.dir.Close())
 	s.log.Info("seeder stopped")
 	return err
 }
@@ -227,6 +260,7 @@ func (s *Seeder) runParts(ctx context.Context) error {
 	g.Go(func() error { return s.swarm.Run(ctx) })
 	g.Go(func() error { return s.gossip.Run(ctx) })
 	g.Go(func() error { return s.listen(ctx) })
+	g.Go(func() error { return s.safe.WatchExpiry(ctx, s.log) })
 	g.Go(func() error { return s.offers.run(ctx, s.ledger.books.stir, s.pace.renew, s.wake) })
 	return g.Wait()
 }

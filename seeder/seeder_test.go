@@ -59,7 +59,9 @@ func pushTo(t *testing.T, c *control.Client, version string, size int) ([]byte, 
 	t.Helper()
 	b, found := artifact(t, version, size)
 	must[control.Blob](t)(c.Upload(t.Context(), bytes.NewReader(b)))
-	must[control.Release](t)(c.CreateRelease(t.Context(), control.CreateRelease{App: "web", Version: version, Blob: found.Blob}))
+	counter := uint64(len(must[[]control.Release](t)(c.Releases(t.Context(), "web"))) + 1)
+	m := found.Manifest(release.Ref{App: "web", Version: version}, counter, time.Now())
+	must[control.Release](t)(c.CreateRelease(t.Context(), control.CreateRelease{Manifest: m}))
 	return b, found.Blob
 }
 
@@ -149,10 +151,14 @@ func TestGossipTellsOfHosts(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the host has left", func() bool {
-		hosts := must[[]control.Host](t)(c.Hosts(t.Context(), nil))
-		return hosts[0].State == control.HostLeft
-	})
+	state := func() control.HostState { return must[[]control.Host](t)(c.Hosts(t.Context(), nil))[0].State }
+	eventually(t, "the host may be gone", func() bool { return state() == control.HostFailed })
+	if err := c.Goodbye(t.Context(), "a", "an earlier boot"); err != nil || state() != control.HostFailed {
+		t.Errorf("an earlier agent's goodbye: %v, the host is %s", err, state())
+	}
+	if err := c.Goodbye(t.Context(), "a", "boot-a"); err != nil || state() != control.HostLeft {
+		t.Errorf("goodbye: %v, the host is %s", err, state())
+	}
 }
 
 // TestTrackerElsewhere has a tracker that runs alone serve the seeder's swarm.

@@ -50,7 +50,7 @@ func (o *offers) rehash(ctx context.Context, m release.Manifest, path string) er
 		return old.err
 	}
 	o.log.Warn("artifact's file was touched: hashing it again", zap.Stringer("sha256", m.SHA256))
-	if err := verify(path, blobOf(m)); err != nil {
+	if err := verify(path, control.BlobOf(m)); err != nil {
 		err = damaged(m, err)
 		o.mu.Lock()
 		defer o.mu.Unlock()

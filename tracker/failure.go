@@ -18,6 +18,8 @@ const (
 	failNumWant      failure = "numwant: want a number"
 	failEvent        failure = "event: want started, completed or stopped"
 	failIP           failure = "ip: want an ip address that hosts can reach"
+	failRole         failure = "certificate: only peers and seeders announce"
+	failForeignIP    failure = "ip: not an address of the certificate"
 	failUnregistered failure = "torrent is not registered with this tracker"
 	failFull         failure = "tracker is full"
 	failInternal     failure = "internal error"

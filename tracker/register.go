@@ -9,6 +9,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 // PathTorrents takes registrations on a tracker that runs alone: PUT
@@ -29,6 +30,10 @@ type registration struct {
 }
 
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	if id, ok := transport.IdentityOf(r); ok && id.Role != transport.RoleSeeder {
+		s.fail(w, &control.Error{Code: control.CodeForbidden, Message: "registration: want a certificate of the role seeder, not " + string(id.Role)})
+		return
+	}
 	if err := control.CheckJSON(r); err != nil {
 		s.fail(w, err)
 		return

@@ -45,13 +45,11 @@ func (c ServerConfig) Validate() error {
 	if err := c.TLS.Validate(); err != nil {
 		return err
 	}
-	if err := c.security().Check(c.Listen); err != nil {
+	if err := (transport.Security{Insecure: c.Insecure || !c.TLS.Off}).Check(c.Listen); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	return c.tracker(nil).Validate()
 }
-
-func (c ServerConfig) security() transport.Security { return transport.Security{Insecure: c.Insecure} }
 
 func (c ServerConfig) tracker(log *zap.Logger) Config {
 	t := DefaultConfig()
@@ -63,6 +61,7 @@ func (c ServerConfig) tracker(log *zap.Logger) Config {
 // by Registrar.
 type Server struct {
 	cfg     ServerConfig
+	safe    transport.Security
 	log     *zap.Logger
 	tracker *Tracker
 	leases  *leases
@@ -77,16 +76,23 @@ func NewServer(cfg ServerConfig, log *zap.Logger) (*Server, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	safe, err := transport.Open(cfg.TLS, cfg.Insecure, log)
+	if err == nil && safe.On() && safe.Identity().Role != transport.RoleTracker {
+		err = fmt.Errorf("tls: %w certificate %s: its role is %s, want %s", release.ErrInvalid, cfg.TLS.Cert, safe.Identity().Role, transport.RoleTracker)
+	}
+	if err != nil {
+		return nil, err
+	}
 	t, err := New(cfg.tracker(log))
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: log, tracker: t, leases: newLeases(t)}
+	s := &Server{cfg: cfg, safe: safe, log: log, tracker: t, leases: newLeases(t)}
 	mux := http.NewServeMux()
 	mux.Handle(PathAnnounce, t.Handler())
 	mux.Handle(PathScrape, t.Handler())
 	mux.HandleFunc("PUT "+PathTorrents, s.register)
-	s.http, err = httpserve.New(httpserve.Config{Listen: cfg.Listen, Handler: control.Guard(mux), Security: cfg.security(), Log: log})
+	s.http, err = httpserve.New(httpserve.Config{Listen: cfg.Listen, Handler: control.Guard(mux), Security: safe, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -101,12 +107,15 @@ func (s *Server) Close() error { return s.http.Close() }
 
 // Run serves until ctx ends or serving fails.
 func (s *Server) Run(ctx context.Context) error {
-	s.log.Warn("tls is off")
+	if !s.safe.On() {
+		s.log.Warn("tls is off") // whoever reaches the tracker is told who is in a swarm
+	}
 	s.log.Info("tracker started", zap.String("name", s.cfg.Name), zap.Stringer("addr", s.Addr()),
 		zap.Int("max_neighbours", s.cfg.MaxNeighbours), zap.Uint64("seed", s.tracker.cfg.Seed))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.tracker.Run(ctx) })
 	g.Go(func() error { return s.leases.run(ctx) })
 	g.Go(func() error { return s.http.Run(ctx) })
+	g.Go(func() error { return s.safe.WatchExpiry(ctx, s.log) })
 	return g.Wait()
 }

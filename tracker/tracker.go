@@ -168,6 +168,9 @@ func (t *Tracker) sweep(now time.Time) {
 
 func (t *Tracker) serveAnnounce(w http.ResponseWriter, r *http.Request) {
 	a, err := parseAnnounce(r.URL.RawQuery, callerOf(r), t.cfg.TrustIP)
+	if err == nil {
+		err = mayAnnounce(r, a.addrs)
+	}
 	if err != nil {
 		t.refuse(w, err)
 		return

@@ -79,6 +79,13 @@ func (c *Client) CreateRelease(ctx context.Context, req CreateRelease) (Release,
 	return r, c.create(ctx, PathReleases, req, &r)
 }
 
+// AddSignatures adds to a release's signatures.
+func (c *Client) AddSignatures(ctx context.Context, ref release.Ref, signatures []string) (Release, error) {
+	var r Release
+	path := strings.NewReplacer("{app}", url.PathEscape(ref.App), "{version}", url.PathEscape(ref.Version)).Replace(PathSignatures)
+	return r, c.call(ctx, http.MethodPost, path, AddSignatures{Signatures: signatures}, &r)
+}
+
 // Releases lists the catalog, newest first; of one app, or with an empty name
 // of all.
 func (c *Client) Releases(ctx context.Context, app string) ([]Release, error) {
@@ -99,6 +106,20 @@ func (c *Client) Status(ctx context.Context, idOrApp string, after uint64, wait 
 	q := pollQuery(after, wait)
 	path := strings.Replace(PathDeploy, "{id}", url.PathEscape(idOrApp), 1)
 	return s, c.poll(ctx, path+"?"+q.Encode(), wait, &s)
+}
+
+// History lists who did what, newest first; of one app, or with an empty name of
+// all. It answers at most limit entries.
+func (c *Client) History(ctx context.Context, app string, limit int) ([]HistoryEntry, error) {
+	var h []HistoryEntry
+	q := url.Values{"app": {app}, "limit": {strconv.Itoa(limit)}}
+	return h, c.call(ctx, http.MethodGet, PathHistory+"?"+q.Encode(), nil, &h)
+}
+
+// RotateGossipKey has the fleet's gossip go over to a new key.
+func (c *Client) RotateGossipKey(ctx context.Context, grace time.Duration) (GossipRotation, error) {
+	var g GossipRotation
+	return g, c.call(ctx, http.MethodPost, PathGossipKey, RotateGossipKey{GraceSeconds: int64(grace / time.Second)}, &g)
 }
 
 // Hosts lists the fleet by name; with targets, what one of them matches.
@@ -135,6 +156,13 @@ func (c *Client) Hello(ctx context.Context, host string, hello Hello) (Welcome, 
 	var w Welcome
 	path := strings.Replace(PathHost, "{name}", url.PathEscape(host), 1)
 	return w, c.call(ctx, http.MethodPut, path, hello, &w)
+}
+
+// Goodbye says that a host's agent ends, of that boot: nobody is to wait for it.
+func (c *Client) Goodbye(ctx context.Context, host, boot string) error {
+	path := strings.Replace(PathHost, "{name}", url.PathEscape(host), 1)
+	var nothing struct{}
+	return c.call(ctx, http.MethodDelete, path+"?"+url.Values{"boot": {boot}}.Encode(), nil, &nothing)
 }
 
 // Orders returns a host's orders once they differ from those of the given

@@ -14,18 +14,21 @@ import (
 
 // Paths of the control API below the seeder's URL. A {part} is replaced.
 const (
-	PathBlobs    = "/v1/blobs"             // POST: upload an artifact; answers Blob
-	PathReleases = "/v1/releases"          // POST CreateRelease, GET [?app=]; answer Release, []Release
-	PathTorrents = "/v1/torrents/{digest}" // GET: the torrent of an artifact's SHA-256, bencoded
-	PathDeploys  = "/v1/deploys"           // POST CreateDeploy; answers DeployStatus
-	PathDeploy   = "/v1/deploys/{id}"      // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
-	PathHosts    = "/v1/hosts"             // GET [?target=EXPR...]; answers []Host
-	PathHost     = "/v1/hosts/{name}"      // PUT Hello; answers Welcome
-	PathLimits   = "/v1/limits"            // POST ChangeHostLimits; answers []Host: those that it is for
-	PathUplink   = "/v1/limits/seeder"     // POST ChangeLimits, GET; answer Limits: the seeder's own
-	PathOrders   = "/v1/orders"            // GET ?host=NAME&after=REV&epoch=E&wait=D; answers Orders
-	PathReports  = "/v1/reports"           // POST Report; answers Receipt
-	PathOrigin   = "/blobs/{digest}"       // GET with ranges: the artifact of that SHA-256
+	PathBlobs      = "/v1/blobs"                               // POST: upload an artifact; answers Blob
+	PathReleases   = "/v1/releases"                            // POST CreateRelease, GET [?app=]; answer Release, []Release
+	PathSignatures = "/v1/releases/{app}/{version}/signatures" // POST AddSignatures; answers Release
+	PathTorrents   = "/v1/torrents/{digest}"                   // GET: the torrent of an artifact's SHA-256, bencoded
+	PathDeploys    = "/v1/deploys"                             // POST CreateDeploy; answers DeployStatus
+	PathDeploy     = "/v1/deploys/{id}"                        // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
+	PathHosts      = "/v1/hosts"                               // GET [?target=EXPR...]; answers []Host
+	PathHost       = "/v1/hosts/{name}"                        // PUT Hello; answers Welcome. DELETE [?boot=]: the host says goodbye; answers nothing
+	PathLimits     = "/v1/limits"                              // POST ChangeHostLimits; answers []Host: those that it is for
+	PathUplink     = "/v1/limits/seeder"                       // POST ChangeLimits, GET; answer Limits: the seeder's own
+	PathGossipKey  = "/v1/gossip/key"                          // POST RotateGossipKey; answers GossipRotation
+	PathHistory    = "/v1/history"                             // GET [?app=&limit=N]; answers []HistoryEntry, newest first
+	PathOrders     = "/v1/orders"                              // GET ?host=NAME&after=REV&epoch=E&wait=D; answers Orders
+	PathReports    = "/v1/reports"                             // POST Report; answers Receipt
+	PathOrigin     = "/blobs/{digest}"                         // GET with ranges: the artifact of that SHA-256
 )
 
 // Limits of what either side reads, in bytes unless it says otherwise.
@@ -53,18 +56,54 @@ type Blob struct {
 	PieceLength int64          `json:"piece_length"` // bytes
 }
 
-// CreateRelease asks for a release of an artifact that was uploaded. The
-// digests are the caller's own; the seeder refuses what its copy contradicts.
-type CreateRelease struct {
-	App     string `json:"app"`
-	Version string `json:"version"`
-	Blob    Blob   `json:"blob"`
+// Manifest describes a release of the artifact, the app's counter-th.
+func (b Blob) Manifest(ref release.Ref, counter uint64, created time.Time) release.Manifest {
+	return release.Manifest{
+		Schema: release.ManifestSchema, App: ref.App, Version: ref.Version, Counter: counter,
+		SHA256: b.SHA256, Size: b.Size, Format: b.Format, InfoHash: b.InfoHash, PieceLength: b.PieceLength,
+		Created: created.UTC().Truncate(time.Second),
+	}
 }
+
+// BlobOf is the artifact as a manifest describes it.
+func BlobOf(m release.Manifest) Blob {
+	return Blob{SHA256: m.SHA256, Size: m.Size, Format: m.Format, InfoHash: m.InfoHash, PieceLength: m.PieceLength}
+}
+
+// CreateRelease asks for a release of an artifact that was uploaded. The
+// manifest is the caller's own, who signs it: the seeder refuses what its copy
+// contradicts, and a counter that is not above those of the app's other releases.
+type CreateRelease struct {
+	Manifest release.Manifest `json:"manifest"`
+	// Signatures are minisign's, each a file's text, over the manifest's encoding.
+	// The seeder stores them; who may sign is for hosts to say.
+	Signatures []string `json:"signatures,omitempty"`
+}
+
+// AddSignatures adds to the signatures of a release that exists, so that several
+// people can vouch for it.
+type AddSignatures struct {
+	Signatures []string `json:"signatures"`
+}
+
+// Limits of signatures, wherever they travel. Lengths are in bytes.
+const (
+	MaxSignatures   = 32
+	MaxSignatureLen = 1 << 10
+)
 
 // Release is one release in the catalog.
 type Release struct {
 	release.Manifest
-	Existed bool `json:"existed,omitempty"` // the call found it there, with the same content
+	Signatures []string `json:"signatures,omitempty"`
+	Existed    bool     `json:"existed,omitempty"` // the call found it there, with the same content
+}
+
+// Rollback is a statement that lets hosts go back to an older release, and the
+// signatures over its encoding.
+type Rollback struct {
+	Statement  release.Rollback `json:"statement"`
+	Signatures []string         `json:"signatures,omitempty"`
 }
 
 // CreateDeploy asks for a deploy. Without targets it takes those of the app's
@@ -72,6 +111,8 @@ type Release struct {
 type CreateDeploy struct {
 	release.Ref
 	release.Selector
+	// Rollback is needed for hosts that have accepted a newer release.
+	Rollback *Rollback `json:"rollback,omitempty"`
 }
 
 // Artifact is a release's content, as status documents name it.
@@ -112,7 +153,8 @@ type HostStatus struct {
 	StageSeconds float64       `json:"stage_seconds"`
 	Hook         *HookResult   `json:"hook"` // null until the hook has run, and where there is none
 	Unchanged    bool          `json:"unchanged"`
-	Late         bool          `json:"late"` // joined after the deploy began: not counted
+	Refused      bool          `json:"refused,omitempty"` // failed because the host does not trust the release
+	Late         bool          `json:"late"`              // joined after the deploy began: not counted
 }
 
 // HookResult is how a deploy hook ended.
@@ -150,6 +192,8 @@ type Host struct {
 	Crow     string            `json:"crow"`
 	Limits   *Limits           `json:"limits"` // in effect, as last reported; null: it has not said
 	Wanted   WantedLimits      `json:"limits_ordered"`
+	// CertExpires is when the certificate ends that the host last called with.
+	CertExpires time.Time `json:"cert_expires,omitzero"`
 }
 
 // Goal is how far a host takes a release.
@@ -164,9 +208,11 @@ const (
 // Order is what a host should have of one app. It is desired state: the same
 // order twice changes nothing.
 type Order struct {
-	Deploy   string           `json:"deploy"`
-	Manifest release.Manifest `json:"manifest"`
-	Goal     Goal             `json:"goal"`
+	Deploy     string           `json:"deploy"`
+	Manifest   release.Manifest `json:"manifest"`
+	Signatures []string         `json:"signatures,omitempty"` // of the manifest
+	Rollback   *Rollback        `json:"rollback,omitempty"`
+	Goal       Goal             `json:"goal"`
 }
 
 // Orders are all of a host's orders, at most one for each app.
@@ -178,6 +224,9 @@ type Orders struct {
 	// Limits are what the host's transfers are ordered to keep to; null: the
 	// seeder knows of no such orders.
 	Limits *WantedLimits `json:"limits,omitempty"`
+	// GossipKeys are those that the host's gossip is to have, in base64, the one to
+	// send with first; none: those of its config.
+	GossipKeys []string `json:"gossip_keys,omitempty"`
 }
 
 // Report is all that a host has to say: its live versions and where it stands
@@ -206,6 +255,7 @@ type JobReport struct {
 	StageSeconds float64       `json:"stage_seconds"`
 	Hook         *HookResult   `json:"hook,omitempty"`
 	Unchanged    bool          `json:"unchanged,omitempty"` // the host had it live already and did nothing
+	Refused      bool          `json:"refused,omitempty"`   // the failure's cause: the host does not trust the release
 }
 
 // Receipt answers a report.

@@ -12,23 +12,25 @@ type Code string
 
 // The codes and the HTTP statuses that carry them.
 const (
-	CodeUsage    Code = "usage"        // 400: the request is wrong
-	CodeForeign  Code = "foreign"      // 403: a web page of another site sent it
-	CodeNotFound Code = "not_found"    // 404: no such release, deploy or artifact
-	CodeUnknown  Code = "unknown_host" // 404: the host must say hello first
-	CodeNoHost   Code = "no_host"      // 409: the target matches no host
-	CodeRefused  Code = "refused"      // 409: digest or version conflict
-	CodeTaken    Code = "name_taken"   // 409: another live host has that name
-	CodeTooLarge Code = "too_large"    // 413
-	CodeDamaged  Code = "damaged"      // 500: the seeder's copy of an artifact is not what it was
-	CodeFull     Code = "disk_full"    // 507
-	CodeInternal Code = "internal"     // 500: the seeder's own fault
+	CodeUsage     Code = "usage"        // 400: the request is wrong
+	CodeForeign   Code = "foreign"      // 403: a web page of another site sent it
+	CodeForbidden Code = "forbidden"    // 403: the caller's certificate does not allow it
+	CodeNotFound  Code = "not_found"    // 404: no such release, deploy or artifact
+	CodeUnknown   Code = "unknown_host" // 404: the host must say hello first
+	CodeNoHost    Code = "no_host"      // 409: the target matches no host
+	CodeRefused   Code = "refused"      // 409: digest or version conflict
+	CodeStale     Code = "stale"        // 409: the manifest's counter is no longer above all others
+	CodeTaken     Code = "name_taken"   // 409: another live host has that name
+	CodeTooLarge  Code = "too_large"    // 413
+	CodeDamaged   Code = "damaged"      // 500: the seeder's copy of an artifact is not what it was
+	CodeFull      Code = "disk_full"    // 507
+	CodeInternal  Code = "internal"     // 500: the seeder's own fault
 )
 
 var statuses = map[Code]int{
-	CodeUsage: http.StatusBadRequest, CodeForeign: http.StatusForbidden,
+	CodeUsage: http.StatusBadRequest, CodeForeign: http.StatusForbidden, CodeForbidden: http.StatusForbidden,
 	CodeNotFound: http.StatusNotFound, CodeUnknown: http.StatusNotFound,
-	CodeNoHost: http.StatusConflict, CodeRefused: http.StatusConflict, CodeTaken: http.StatusConflict,
+	CodeNoHost: http.StatusConflict, CodeRefused: http.StatusConflict, CodeStale: http.StatusConflict, CodeTaken: http.StatusConflict,
 	CodeTooLarge: http.StatusRequestEntityTooLarge, CodeFull: http.StatusInsufficientStorage,
 	CodeDamaged: http.StatusInternalServerError, CodeInternal: http.StatusInternalServerError,
 }

@@ -1,6 +1,14 @@
 package hook
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"crow/internal/release"
+)
 
 // Facts are what a hook is told about its release. The names are a contract
 // with other people's scripts: fields are only ever added.
@@ -28,6 +36,19 @@ func (f Facts) Env() []string {
 		"CROW_DEPLOY=" + f.Deploy,
 		"CROW_HOST=" + f.Host,
 	}
+}
+
+// Validate refuses values that a script could take for more than one, or not
+// get whole: of more than one line, with other control characters, not UTF-8.
+// The error is release.ErrInvalid.
+func (f Facts) Validate() error {
+	for _, v := range f.Env() {
+		if !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+			key, value, _ := strings.Cut(v, "=")
+			return fmt.Errorf("%w value of %s: %q has control characters or is not UTF-8", release.ErrInvalid, key, value)
+		}
+	}
+	return nil
 }
 
 // JSON gives the facts as one JSON object on one line, under the names that

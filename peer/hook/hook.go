@@ -17,6 +17,22 @@
 // SIGPIPE; it is made non-blocking when the hook exits, so that what a server
 // goes on printing into it is lost instead of stopping the server.
 //
+// # Limits
+//
+// A hook may run as another user: its ids, its supplementary groups, HOME, USER
+// and LOGNAME are then that user's. What it works with stays the agent's: the
+// staged release belongs to the agent's user, and the modes that it was packed
+// with say what others may read of it. Who calls Run lets the user's group
+// (Limits.Group) into folders that are closed to others. Input and output can be
+// opened by name (/dev/stdout) by any user.
+//
+// The nice value holds from the first instruction. Memory and processes are
+// counted by a control group of version 2 that the hook is started in, since
+// what setrlimit(2) bounds is each process for itself, or all that a user runs.
+// Where there is none, OpenCgroup says so at the start and the two do not hold.
+// What a hook leaves behind stays under its limits: a server that is to have
+// none is a service manager's to start.
+//
 // # When the agent is killed
 //
 // A hook that was ended half-way leaves a host in a state that nobody planned,
@@ -51,11 +67,11 @@ import (
 // DefaultTimeout is how long a hook may run when its command does not say.
 const DefaultTimeout = 5 * time.Minute
 
-// baseEnv is all of the environment that is the same for every hook. Nothing of
-// the agent's own environment is passed on.
+// baseEnv is all of the environment that is the same for every hook; HOME comes
+// to it, and with a user USER and LOGNAME. Nothing of the agent's own environment
+// is passed on.
 var baseEnv = []string{
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	"HOME=/",
 	"LANG=C.UTF-8",
 }
 
@@ -71,13 +87,17 @@ type Command struct {
 	// with the same Record at a time; a Run of a restarted agent waits for the
 	// hook that the one before it left running. Empty: nothing is noted.
 	Record string
+	Limits Limits
+	Cgroup *Cgroup // holds Memory and Processes of the limits; nil: they are not held
+
+	who *account // of Limits.User; nil: none
 }
 
 // Run runs the hook to its end. Exit status 0 is success; everything else is an
 // error in one line, to be read after the word hook: an exit status, a signal, a timeout, a program that cannot
 // be started, a ctx that ended (its cause is wrapped), or an earlier hook that
-// could not be ended. The result is always filled: Exit is -1 for a hook that a
-// signal ended or that never ran.
+// could not be ended. A limit that was met is part of it. The result is always
+// filled: Exit is -1 for a hook that a signal ended or that never ran.
 //
 // After Run nothing of it is left but what an exit 0 left behind on purpose. It
 // takes at most the timeout, and the graces for signals and output, and with
@@ -91,6 +111,19 @@ func Run(ctx context.Context, c Command) (control.HookResult, error) {
 	if err := awaitOther(ctx, c.Record, c.Timeout); err != nil {
 		return result, err
 	}
+	bars, err := c.Cgroup.cage(c.Limits)
+	if err != nil {
+		return result, fmt.Errorf("start %s: %w", c.Argv[0], err)
+	}
+	result, err = c.run(ctx, bars)
+	err = bars.explain(err)
+	bars.end(err)
+	return result, err
+}
+
+// run runs a prepared command, which nothing else of its record runs beside.
+func (c Command) run(ctx context.Context, bars *cage) (control.HookResult, error) {
+	result := control.HookResult{Exit: -1}
 	note, err := newRecord(c.Record, c.Timeout)
 	if err != nil {
 		return result, err
@@ -100,7 +133,7 @@ func Run(ctx context.Context, c Command) (control.HookResult, error) {
 	if err != nil {
 		return result, fmt.Errorf("start %s: %w", c.Argv[0], both(err, note.remove()))
 	}
-	p, err := start(ctx, c, out.hookEnd)
+	p, err := start(ctx, c, bars, out.hookEnd)
 	if err != nil {
 		out.finish()
 		return result, both(err, note.remove())
@@ -145,6 +178,11 @@ func (c Command) prepare() (Command, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
 	}
-	c.Env = slices.Concat(baseEnv, c.Env)
+	who, err := c.Limits.account()
+	if err != nil {
+		return c, fmt.Errorf("start %s: %w", c.Argv[0], err)
+	}
+	c.who = who
+	c.Env = slices.Concat(baseEnv, who.env(), c.Env)
 	return c, nil
 }

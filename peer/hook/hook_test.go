@@ -12,10 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"crow/internal/control"
+	"crow/internal/release"
 )
 
 var facts = Facts{
@@ -36,7 +38,7 @@ func TestWhatAHookSees(t *testing.T) {
 	env = slices.DeleteFunc(env, func(s string) bool { // the shell's own
 		return strings.HasPrefix(s, "PWD=") || strings.HasPrefix(s, "SHLVL=") || strings.HasPrefix(s, "_=") || strings.HasPrefix(s, "OLDPWD=")
 	})
-	want := slices.Concat(baseEnv, facts.Env())
+	want := slices.Concat(baseEnv, []string{"HOME=/"}, facts.Env())
 	slices.Sort(env)
 	slices.Sort(want)
 	if !slices.Equal(env, want) {
@@ -82,6 +84,25 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+func TestFactsOfOneLine(t *testing.T) {
+	if err := facts.Validate(); err != nil {
+		t.Error(err)
+	}
+	for what, spoil := range map[string]func(*Facts){
+		"CROW_VERSION":     func(f *Facts) { f.Version = "1\n2" },
+		"CROW_RELEASE_DIR": func(f *Facts) { f.ReleaseDir = "/data\x00" },
+		"CROW_DEPLOY":      func(f *Facts) { f.Deploy = "d\x1b[2J" },
+		"CROW_HOST":        func(f *Facts) { f.Host = "\xff" },
+		"CROW_APP":         func(f *Facts) { f.App = "web\u0085" },
+	} {
+		f := facts
+		spoil(&f)
+		if err := f.Validate(); !errors.Is(err, release.ErrInvalid) || !strings.Contains(err.Error(), what) || strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			t.Errorf("%s: error %q", what, err)
+		}
+	}
+}
+
 func TestHowHooksEnd(t *testing.T) {
 	for _, c := range []struct {
 		body, err, tail string
@@ -94,6 +115,7 @@ func TestHowHooksEnd(t *testing.T) {
 		{"echo going; kill -9 $$", "was ended by signal 9 (SIGKILL)", "going\n", -1},
 		{"kill -SEGV $$", "was ended by signal 11 (SIGSEGV)", "", -1},
 		{`printf '\033[31mred\033[0m\n'`, "", "red\n", 0},
+		{"cat /dev/stdin | wc -l", "", "1\n", 0},
 		{"echo to the file >/dev/stdout; echo too >/proc/self/fd/2", "", "to the file\ntoo\n", 0},
 	} {
 		t.Run(c.body, func(t *testing.T) {

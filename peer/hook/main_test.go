@@ -28,13 +28,21 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// errand is what of a Command an agent under test is told.
+type errand struct {
+	Argv    []string
+	Dir     string
+	Timeout time.Duration
+	Record  string
+}
+
 func runAgent(command string) {
-	var c Command
-	if err := json.Unmarshal([]byte(command), &c); err != nil {
+	var e errand
+	if err := json.Unmarshal([]byte(command), &e); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	result, err := Run(context.Background(), c)
+	result, err := Run(context.Background(), Command{Argv: e.Argv, Dir: e.Dir, Timeout: e.Timeout, Record: e.Record})
 	fmt.Printf("%+v %v\n", result, err)
 }
 

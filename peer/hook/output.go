@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outputGrace is how long output is read on, and input held, after the hook
-// itself has exited while another process holds the other end.
+// outputGrace is how long output is read on after the hook itself has exited
+// while another process holds the other end.
 const outputGrace = 2 * time.Second
 
 // outputBuffer is what the pipe holds, in bytes: what a hook can print while
@@ -40,6 +40,13 @@ func newOutput() (*output, error) {
 		return nil, fmt.Errorf("open output pipe: %w", err)
 	}
 	o := &output{hookEnd: os.NewFile(uintptr(fd), "hook output"), r: r, done: make(chan struct{})}
+	// A hook of another user, or what it runs as one, may print to /dev/stdout by
+	// name. Nobody but the hook and its children has a name for it.
+	if err := unix.Fchmod(fd, 0o666); err != nil {
+		o.hookEnd.Close()
+		r.Close()
+		return nil, fmt.Errorf("open output pipe to all users: %w", err)
+	}
 	// A smaller pipe does as well; the kernel may refuse a user with many.
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, outputBuffer); err != nil && !errors.Is(err, unix.EPERM) {
 		o.hookEnd.Close()

@@ -67,7 +67,7 @@ func (p *process) end() bool {
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return false
 	}
-	timer := time.NewTimer(killGrace + outputGrace) // exec.Cmd.Wait may take WaitDelay longer
+	timer := time.NewTimer(killGrace)
 	defer timer.Stop()
 	select {
 	case <-p.done:

@@ -15,7 +15,7 @@ import (
 // startAgent runs the command in a process of its own.
 func startAgent(t *testing.T, c Command) *exec.Cmd {
 	t.Helper()
-	b, err := json.Marshal(c)
+	b, err := json.Marshal(errand{c.Argv, c.Dir, c.Timeout, c.Record})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,11 @@
 package hook
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -33,43 +34,93 @@ func keepDescriptors() error {
 	return err
 }
 
-// start runs the program in a process group of its own.
-func start(ctx context.Context, c Command, out *os.File) (*process, error) {
+// start runs the program in a process group of its own, and in the cage.
+func start(ctx context.Context, c Command, bars *cage, out *os.File) (*process, error) {
 	if err := keepDescriptors(); err != nil {
 		return nil, fmt.Errorf("start %s: keep descriptors back: %w", c.Argv[0], err)
 	}
+	in, err := input(c.Stdin)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Argv[0], err)
+	}
+	defer in.Close()
 	for try := 0; ; try++ {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("was not started: %w", context.Cause(ctx))
 		}
-		cmd := c.command(out)
+		cmd := c.command(in, out)
+		bars.admit(cmd.SysProcAttr)
 		begun := time.Now()
-		err := cmd.Start()
+		err := c.launch(cmd)
 		if err == nil {
 			return follow(cmd, begun), nil
 		}
 		if !errors.Is(err, unix.ETXTBSY) || try == busyRetries {
-			return nil, fmt.Errorf("start %s: %w", c.Argv[0], explainStart(c.Argv[0], err))
+			return nil, fmt.Errorf("start %s: %w", c.Argv[0], c.explainStart(err))
 		}
 		pause(ctx, busyPause)
 	}
 }
 
-func (c Command) command(out *os.File) *exec.Cmd {
+func (c Command) command(in, out *os.File) *exec.Cmd {
 	return &exec.Cmd{
-		Path: c.Argv[0], Args: c.Argv, Dir: c.Dir, Env: c.Env,
-		Stdin: bytes.NewReader(c.Stdin), Stdout: out, Stderr: out,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
-		WaitDelay:   outputGrace, // for what is left behind without having read its input
+		Path: c.Argv[0], Args: c.Argv, Dir: c.Dir, Env: c.Env, Stdin: in, Stdout: out, Stderr: out,
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: c.who.credential()},
 	}
+}
+
+// launch starts cmd, if need be in a thread of the hook's nice value.
+func (c Command) launch(cmd *exec.Cmd) error {
+	if c.Limits.Nice == 0 {
+		return cmd.Start()
+	}
+	return inThread(func() error {
+		if err := c.Limits.beNice(); err != nil {
+			return fmt.Errorf("take nice value %d: %w", c.Limits.Nice, err)
+		}
+		return cmd.Start()
+	})
+}
+
+// admit has a process start in the cage.
+func (c *cage) admit(attr *syscall.SysProcAttr) {
+	if c != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(c.f.Fd())
+	}
+}
+
+// input is the hook's standard input: memory that reads as a file. It needs
+// nobody who writes it, and any user can open it anew as /dev/stdin, which a
+// pipe of the agent's would refuse.
+func input(b []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("hook input", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make input: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "hook input")
+	_, err = f.Write(b)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write input: %w", err)
+	}
+	return f, nil
 }
 
 // explainStart says in plain words why a program could not be run: the kernel
 // has the same error for a missing program and a missing interpreter, and for a
 // directory and a missing permission.
-func explainStart(program string, err error) error {
+func (c Command) explainStart(err error) error {
 	if p := (*os.PathError)(nil); errors.As(err, &p) {
 		err = p.Err
+	}
+	program := c.Argv[0]
+	if errors.Is(err, unix.EACCES) {
+		if closed := cmp.Or(c.who.reach(c.Dir), c.who.reach(program)); closed != nil {
+			return fmt.Errorf("%w: %w", closed, err)
+		}
 	}
 	info, statErr := os.Stat(program)
 	switch {

@@ -21,7 +21,10 @@ func FuzzUnpack(f *testing.F) {
 			f.Add(compress(f, archive, format), uint8(format))
 		}
 	}
-	limits := Limits{Entries: 50, Bytes: 1 << 20, Depth: 10, NameLen: 300}
+	for _, c := range corpus(f) {
+		f.Add(c.archive, uint8(c.format))
+	}
+	limits := Limits{Entries: 50, Bytes: 1 << 20, Depth: 10, NameLen: 300, Ratio: 20, Slack: 64 << 10}
 	f.Fuzz(func(t *testing.T, archive []byte, format uint8) {
 		dir, check := outside(t)
 		err := Unpack(t.Context(), bytes.NewReader(archive), release.Format(format%4), dir, limits)
@@ -29,6 +32,9 @@ func FuzzUnpack(f *testing.F) {
 			checkLinksStay(t, dir)
 		} else {
 			wantError(t, err, "unpack")
+			if release.Printable(err.Error()) != err.Error() {
+				t.Errorf("error steers terminals: %q", err)
+			}
 		}
 		check()
 	})

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"fmt"
 	"math"
 
 	"crow/internal/release"
@@ -12,18 +13,44 @@ type Limits struct {
 	Bytes   int64 // of all files together, as written, holes of sparse files included
 	Depth   int   // components of a name
 	NameLen int   // bytes of a name or a link's target
+	Ratio   int64 // bytes unpacked for each byte of the artifact, beyond Slack
+	Slack   int64 // bytes that may be unpacked out of nothing
 	// Room is asked before each file whether there is room for that many bytes,
 	// and with 0 before each entry; its error ends the unpacking. Nil: only a
 	// full disk does.
 	Room func(bytes int64) error
 }
 
-// DefaultLimits are meant never to be met by a real build: ten times the files
-// of a large monorepo, the largest artifact that crow carries, and names that
-// still fit into PATH_MAX below a data directory. They do not know the disk: a
-// caller does well to add Room.
+// Limits that no real build should meet. They do not know the disk: a caller
+// does well to add Room.
+const (
+	maxEntries = 1_000_000 // ten times the files of a large monorepo; as many inodes
+	maxDepth   = 100       // deeper than any package manager nests; bounds the steps that it takes to open a file
+	maxNameLen = 2048      // fits into PATH_MAX below a data directory
+	// Program code packs to a quarter, text to a thirtieth, in rare cases to a
+	// hundredth; a gzip of zeros to a thousandth and a zstd to far less.
+	maxRatio = 200
+	// Small archives of blank images and fixtures are above any ratio. It is what
+	// a host that takes builds at all can spare until the failed one is removed.
+	slack = 1 << 30
+)
+
+// DefaultLimits bound every build alike, up to the largest artifact that crow
+// carries.
 func DefaultLimits() Limits {
-	return Limits{Entries: 1_000_000, Bytes: release.MaxArtifactSize, Depth: 100, NameLen: 2048}
+	return Limits{
+		Entries: maxEntries, Bytes: release.MaxArtifactSize, Depth: maxDepth, NameLen: maxNameLen, Ratio: maxRatio, Slack: slack,
+	}
+}
+
+// expanded checks that n bytes may come out of an artifact of which read bytes
+// were read.
+func (l Limits) expanded(n, read int64) error {
+	over := n - l.Slack
+	if over <= 0 || l.Ratio > 0 && over/l.Ratio <= read {
+		return nil
+	}
+	return fmt.Errorf("refused: archive expands more than %d-fold, beyond the %s that any may", l.Ratio, release.Size(l.Slack))
 }
 
 func (l Limits) room(bytes int64) error {
@@ -33,7 +60,7 @@ func (l Limits) room(bytes int64) error {
 	return l.Room(bytes)
 }
 
-// maxComponentLen is NAME_MAX, in bytes.
+// maxComponentLen is NAME_MAX, in bytes: no file system takes more.
 const maxComponentLen = 255
 
 // maxRemembered bounds the names, in bytes, that are kept in memory until the

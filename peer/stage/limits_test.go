@@ -23,7 +23,7 @@ import (
 )
 
 func TestLimits(t *testing.T) {
-	limits := Limits{Entries: 4, Bytes: 10, Depth: 3, NameLen: 20}
+	limits := Limits{Entries: 4, Bytes: 10, Depth: 3, NameLen: 20, Ratio: 200, Slack: 64 << 20}
 	for _, c := range []struct {
 		what    string
 		entries []entry
@@ -99,7 +99,7 @@ func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // TestBombs unpacks archives that are small and become large.
 func TestBombs(t *testing.T) {
 	const bomb = 64 << 20
-	limits := Limits{Entries: 100, Bytes: 1 << 20, Depth: 10, NameLen: 100}
+	limits := Limits{Entries: 100, Bytes: 1 << 20, Depth: 10, NameLen: 100, Ratio: 200, Slack: 64 << 20}
 	var one, behind bytes.Buffer
 	z := gzip.NewWriter(&one)
 	w := tar.NewWriter(z)
@@ -287,7 +287,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestMemoryOfNames holds that names which wait for the end are bounded.
 func TestMemoryOfNames(t *testing.T) {
-	tr := newTree(nil, DefaultLimits())
+	tr := newTree(nil, nil, DefaultLimits())
 	name := strings.Repeat("n", 1000)
 	var err error
 	for n := 0; err == nil; n++ {

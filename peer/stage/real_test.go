@@ -183,7 +183,7 @@ func TestSparseFile(t *testing.T) {
 		if read(t, dir, "sparse") != read(t, tree, "sparse") {
 			t.Errorf("%s: sparse file differs", format)
 		}
-		small := Limits{Entries: 10, Bytes: 1 << 20, Depth: 10, NameLen: 100}
+		small := Limits{Entries: 10, Bytes: 1 << 20, Depth: 10, NameLen: 100, Ratio: 200, Slack: 64 << 20}
 		err = Unpack(t.Context(), bytes.NewReader(out), release.FormatTar, t.TempDir(), small)
 		wantError(t, err, "sparse", "larger than")
 	}

@@ -51,12 +51,12 @@ func Unpack(ctx context.Context, artifact io.Reader, format release.Format, dir 
 		return fmt.Errorf("unpack: %w", err)
 	}
 	defer in.close()
-	u := unpacker{in: in, tar: tar.NewReader(in), tree: newTree(root, limits), limits: limits}
+	u := unpacker{in: in, tar: tar.NewReader(in), tree: newTree(root, in.source, limits), limits: limits}
 	defer u.tree.close()
 	if err := u.entries(); err != nil {
-		return store.Explain(err)
+		return printable(store.Explain(err))
 	}
-	return store.Explain(u.tree.finish(ctx))
+	return printable(store.Explain(u.tree.finish(ctx)))
 }
 
 func openEmpty(dir string) (*os.Root, error) {
@@ -166,6 +166,23 @@ func (u *unpacker) entry(h *tar.Header) error {
 	}
 	return fmt.Errorf("refused: %s", typeName(h.Typeflag))
 }
+
+// printable makes the text of an error fit for a terminal: the system's errors
+// hold names as the archive has them.
+func printable(err error) error {
+	if err == nil || release.Printable(err.Error()) == err.Error() {
+		return err
+	}
+	return &cleaned{err}
+}
+
+type cleaned struct{ err error }
+
+// Error implements error.
+func (c *cleaned) Error() string { return release.Printable(c.err.Error()) }
+
+// Unwrap implements errors.Is.
+func (c *cleaned) Unwrap() error { return c.err }
 
 // explainRead gives the two commonest faults of archives their plain names.
 func explainRead(err error) error {

@@ -20,28 +20,31 @@ const maxWindow = 32 << 20
 // stream is the tar inside an artifact: decompressed, bounded, and over when
 // ctx is.
 type stream struct {
-	ctx   context.Context
-	r     io.Reader
-	close func()
-	left  int64 // bytes that may still be read
-	err   error // kept, as not every reader repeats its error
-	ended bool  // someone asked for more than there was
+	ctx    context.Context
+	r      io.Reader
+	close  func()
+	source *ctxReader // of the artifact
+	limits Limits
+	given  int64 // bytes that came out
+	left   int64 // bytes that may still be read
+	err    error // kept, as not every reader repeats its error
+	ended  bool  // someone asked for more than there was
 }
 
 func openStream(ctx context.Context, artifact io.Reader, format release.Format, limits Limits) (*stream, error) {
-	s := &stream{ctx: ctx, close: func() {}, left: limits.streamLen()}
-	artifact = ctxReader{ctx, artifact}
+	source := &ctxReader{ctx: ctx, r: artifact}
+	s := &stream{ctx: ctx, close: func() {}, source: source, limits: limits, left: limits.streamLen()}
 	switch format {
 	case release.FormatTar:
-		s.r = artifact
+		s.r = source
 	case release.FormatTarGzip:
-		z, err := gzip.NewReader(artifact)
+		z, err := gzip.NewReader(source)
 		if err != nil {
 			return nil, fmt.Errorf("read gzip: %w", explainRead(err))
 		}
 		s.r = z
 	case release.FormatTarZstd:
-		z, err := zstd.NewReader(artifact, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		z, err := zstd.NewReader(source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, fmt.Errorf("read zstd: %w", explainRead(err))
@@ -67,7 +70,12 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
+	s.given += int64(n)
 	s.err = explainWindow(err)
+	if bomb := s.limits.expanded(s.given, s.source.n); bomb != nil {
+		s.err = bomb
+		return 0, bomb
+	}
 	if n > 0 {
 		return n, nil
 	}
@@ -107,11 +115,14 @@ func explainWindow(err error) error {
 type ctxReader struct {
 	ctx context.Context
 	r   io.Reader
+	n   int64 // bytes read so far
 }
 
-func (c ctxReader) Read(p []byte) (int, error) {
+func (c *ctxReader) Read(p []byte) (int, error) {
 	if err := context.Cause(c.ctx); err != nil {
 		return 0, err
 	}
-	return c.r.Read(p)
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }

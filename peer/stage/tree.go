@@ -24,9 +24,10 @@ const copyBufferLen = 128 << 10
 type tree struct {
 	root   *os.Root
 	limits Limits
-	seen   int   // entries, and directories that they implied
-	made   int   // files, links and directories that came to be
-	bytes  int64 // of files, as written
+	source *ctxReader // of the artifact
+	seen   int        // entries, and directories that they implied
+	made   int        // files, links and directories that came to be
+	bytes  int64      // of files, as written
 
 	at     string   // the directory that entries were last put in
 	parent *os.Root // and the same, open; nil for the top
@@ -37,8 +38,8 @@ type tree struct {
 	buf        []byte
 }
 
-func newTree(root *os.Root, limits Limits) *tree {
-	return &tree{root: root, limits: limits, at: ".", narrow: map[string]fs.FileMode{}, buf: make([]byte, copyBufferLen)}
+func newTree(root *os.Root, source *ctxReader, limits Limits) *tree {
+	return &tree{root: root, limits: limits, source: source, at: ".", narrow: map[string]fs.FileMode{}, buf: make([]byte, copyBufferLen)}
 }
 
 func (t *tree) close() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"time"
@@ -97,19 +96,32 @@ func (t *tree) file(dir, base string, h *tar.Header, content io.Reader) error {
 	return in.Chtimes(base, h.ModTime, h.ModTime)
 }
 
-// fill counts what is really written, whatever the header said.
+// fill writes a file's content.
 func (t *tree) fill(f *os.File, content io.Reader) error {
-	left := t.limits.Bytes - t.bytes
-	if left < math.MaxInt64 {
-		content = io.LimitReader(content, left+1)
-	}
 	// The bare io.Writer keeps the copy from allocating a buffer per file.
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, content, t.buf)
-	t.bytes += min(n, left)
-	if n > left {
-		return t.tooLarge()
-	}
+	_, err := io.CopyBuffer(struct{ io.Writer }{f}, &counted{t, content}, t.buf)
 	return err
+}
+
+// counted counts what is really unpacked, whatever a header said, holes of sparse
+// files included. What is beyond a limit it does not give.
+type counted struct {
+	t *tree
+	r io.Reader
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	t := c.t
+	if int64(n) > t.limits.Bytes-t.bytes {
+		return 0, t.tooLarge()
+	}
+	if bomb := t.limits.expanded(t.bytes+int64(n), t.source.n); bomb != nil {
+		return 0, bomb
+	}
+	t.bytes += int64(n)
+	return n, err
 }
 
 func (t *tree) tooLarge() error {
