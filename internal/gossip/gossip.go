@@ -87,6 +87,7 @@ func New(c Config) (*Gossip, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
+	w.ring = keys.ring
 	g := &Gossip{
 		config: c, wire: w, keys: keys, log: c.Log, leaving: new(atomic.Bool),
 		guard: newGuard(c.Name, w.advertise, c.Log),

@@ -33,7 +33,8 @@ const (
 // Run.
 type wire struct {
 	advertise netip.AddrPort
-	keyed     bool // everything is sealed with a key
+	keyed     bool                // everything is sealed with a key
+	ring      *memberlist.Keyring // the keys; nil: all is in the clear
 	tcp       net.Listener
 	udp       *net.UDPConn
 	packets   chan *memberlist.Packet
@@ -160,6 +161,9 @@ func (w *wire) offer(conn net.Conn) {
 		in.letGo()
 		<-w.slots
 	})
+	if w.ring != nil {
+		stream = &mute{Conn: stream, ring: w.ring}
+	}
 	select {
 	case w.streams <- stream:
 	case <-w.ctx.Done():

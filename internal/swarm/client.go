@@ -60,7 +60,7 @@ func addressKey(addr netip.AddrPort) string {
 	return string(sum[:addressKeyLen])
 }
 
-func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, *grace, error) {
+func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedUsefulDataEvent)) (*torrent.Client, *grace, error) {
 	c := torrent.NewDefaultClientConfig()
 	c.PeerID = newPeerID(cfg.Role, addr)
 	c.Bep20 = c.PeerID[:len(peerPrefix)]
@@ -83,6 +83,7 @@ func newClient(cfg Config, addr netip.AddrPort) (*torrent.Client, *grace, error)
 	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)
 	c.HalfOpenConnsPerTorrent = maxPeerConns
 	grace := measureGrace(c)
+	c.Callbacks.ReceivedUsefulData = append(c.Callbacks.ReceivedUsefulData, delivered)
 	// The limit counts pieces in order, rarest first, and so ends before it has come
 	// to the few that a super-seeding seeder shows: a large artifact would stand still.
 	c.MaxUnverifiedBytes = 0

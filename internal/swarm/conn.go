@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,12 +15,18 @@ import (
 // the frames in both directions to count payload by its source, and on a
 // seeder it is where super-seeding happens.
 type conn struct {
-	net.Conn
-	swarm *Swarm
-	peer  atomic.Pointer[neighbour] // set by the neighbour's handshake
+	net.Conn          // with whatever changes the bytes on their way
+	raw      net.Conn // the socket
+	safe     net.Conn // with TLS, if that is on
+	swarm    *Swarm
+	remote   *remoteAddr
+	greeted  func()                    // called once it has, if it came in
+	peer     atomic.Pointer[neighbour] // set by the neighbour's handshake
 
 	in        framer    // used by the client's one reader alone
 	receiving receiving // the same
+	refused   bool      // the same: it is to be ended
+	asked     asked
 
 	writing sync.Mutex // keeps frames whole; guards out and hidden
 	out     framer
@@ -29,42 +36,70 @@ type conn struct {
 	shown []byte     // Have frames that wait for the end of a frame
 
 	outbox *outbox
+	direct syscall.RawConn // the pump's: the socket, if files may be sent into it as they are
 	closed atomic.Bool
 	ended  chan struct{} // closed by Close
 }
 
-func newConn(s *Swarm, c net.Conn) *conn {
-	receiving, err := newReceiving(c)
-	if err = cmp.Or(err, setUpSending(c)); err != nil {
+// newConn makes a connection of a socket, with TLS over it if that is on, or with
+// nothing: safe is raw.
+func newConn(s *Swarm, raw, safe net.Conn, remote *remoteAddr) *conn {
+	receiving, err := newReceiving(raw)
+	if err = cmp.Or(err, setUpSending(raw)); err != nil {
 		s.log.Debug("could not set up a neighbour's socket", zap.Error(err))
 	}
 	s.conns.Add(1)
-	if s.cfg.Standard {
-		c = newPaddedConn(c, s.find) // not before receiving, which is the socket's
+	c, direct := safe, receiving.raw
+	if s.cfg.Security.On() {
+		direct = nil
 	}
-	return &conn{Conn: c, receiving: receiving, swarm: s, outbox: newOutbox(), ended: make(chan struct{})}
+	if s.cfg.Standard {
+		c, direct = newPaddedConn(c, s.find), nil
+	}
+	own := &conn{
+		Conn: c, raw: raw, safe: safe, swarm: s, remote: remote, greeted: func() {}, receiving: receiving, direct: direct,
+		outbox: newOutbox(), ended: make(chan struct{}),
+	}
+	s.byAlias.Store(remote.alias, own)
+	return own
 }
+
+// RemoteAddr implements net.Conn, for the client: see remoteAddr.
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
 	limit := c.swarm.limits.download
 	limited := limit.on()
-	c.receiving.prepare(c.in.pieceLeft(), limit.window(int(c.swarm.conns.Load())))
+	c.receiving.prepare(c.lowWater(), limit.window(int(c.swarm.conns.Load())))
 	if limited {
 		b = b[:min(len(b), limitSlice)]
 	}
 	n, err := c.Conn.Read(b)
 	c.in.feed(b[:n], (*incoming)(c))
+	if c.refused {
+		return 0, net.ErrClosed
+	}
 	if limited && n > 0 && !limit.wait(n, c.ended) {
 		return n, net.ErrClosed
 	}
 	return n, err
 }
 
+// lowWater is how many bytes the socket may as well wait for; 0: not known. Under
+// TLS that is so: they come in records, and some that came are still in there.
+func (c *conn) lowWater() int {
+	if c.swarm.cfg.Security.On() {
+		return 0
+	}
+	return c.in.pieceLeft()
+}
+
 // Write implements net.Conn. The client writes whole frames, several at a time.
-// Pieces wait for the uplink; everything else goes out at once.
+// Pieces wait for the uplink; everything else goes out at once. The bytes of a
+// piece that the client gives are none: the storage did not read them.
 func (c *conn) Write(b []byte) (int, error) {
-	if !c.atBoundary() { // a handshake
+	if c.greeting() {
 		if err := c.send(b); err != nil {
 			return 0, err
 		}
@@ -75,31 +110,42 @@ func (c *conn) Write(b []byte) (int, error) {
 		if err := c.send(control); err != nil {
 			return 0, err
 		}
-		if piece != nil && !c.post(piece) {
-			return 0, net.ErrClosed
+		if piece != nil {
+			if err := c.post(piece); err != nil {
+				return 0, err
+			}
 		}
 		rest = after
 	}
 	return len(b), nil
 }
 
-func (c *conn) atBoundary() bool {
+// greeting tells whether this node's handshake is still to be written.
+func (c *conn) greeting() bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	return c.out.atBoundary()
+	return !c.out.greeted()
 }
 
-// post leaves a piece frame to the uplink. It reports false once the connection
-// is closed.
-func (c *conn) post(piece []byte) bool {
-	start, ok := c.outbox.put(piece)
+// post leaves the block of a piece frame to the uplink. It fails once the
+// connection is closed.
+func (c *conn) post(piece []byte) error {
+	u, err := parseUpload(piece)
+	if err != nil {
+		return err
+	}
+	c.asked.answered()
+	start, ok := c.outbox.put(u)
 	if start {
 		c.swarm.pumps.Go(c.pump)
 	}
-	return ok
+	if !ok {
+		return net.ErrClosed
+	}
+	return nil
 }
 
-// pump sends the frames in the outbox, one whenever the uplink has a slot for
+// pump sends the blocks in the outbox, one whenever the uplink has a slot for
 // this connection, until there are none.
 func (c *conn) pump() {
 	t := c.peer.Load().to // there is one: pieces follow a handshake
@@ -108,14 +154,13 @@ func (c *conn) pump() {
 		if !ok {
 			continue // the outbox is closed too
 		}
-		frame, ok := c.outbox.take(t.held)
+		u, ok := c.outbox.take(t.held)
 		if !ok {
 			release()
 			continue
 		}
-		err := c.sendPiece(frame)
+		err := c.sendBlock(t.file, u)
 		release()
-		recycle(frame)
 		if err != nil {
 			c.Close() // the client's reader sees it next
 		}
@@ -128,17 +173,25 @@ func (c *conn) send(b []byte) error {
 		return nil
 	}
 	c.writing.Lock()
-	if p := c.peer.Load(); !c.hidden && p != nil && p.guest != nil && c.out.atBoundary() {
-		if b, c.hidden = hideHaves(b); c.hidden {
-			c.show(p.to.show.join(p.guest, time.Now()))
-		}
-	}
-	err := c.write(b)
+	err := c.sendLocked(b)
 	c.writing.Unlock()
 	if err != nil {
 		return err
 	}
 	return c.flushShown()
+}
+
+// sendLocked needs c.writing.
+func (c *conn) sendLocked(b []byte) error {
+	if c.out.greeted() && !c.out.atBoundary() {
+		return net.ErrClosed // a block failed midway: these would be taken for its bytes
+	}
+	if p := c.peer.Load(); !c.hidden && p != nil && p.guest != nil && c.out.atBoundary() {
+		if b, c.hidden = hideHaves(b); c.hidden {
+			c.show(p.to.show.join(p.guest, time.Now()))
+		}
+	}
+	return c.write(b)
 }
 
 // sendPiece writes a whole piece frame as fast as the upload limit lets it.
@@ -167,8 +220,8 @@ func (c *conn) sendPiece(frame []byte) error {
 
 // write needs c.writing.
 func (c *conn) write(b []byte) error {
-	_, err := c.Conn.Write(b)
-	c.out.feed(b, (*outgoing)(c))
+	n, err := c.Conn.Write(b)
+	c.out.feed(b[:n], (*outgoing)(c))
 	return err
 }
 
@@ -185,7 +238,7 @@ func (c *conn) show(pieces []int) {
 func (c *conn) tell(pieces []int) {
 	c.show(pieces)
 	if err := c.flushShown(); err != nil {
-		c.Conn.Close() // the client's reader sees it next
+		c.raw.Close() // the client's reader sees it next
 	}
 }
 
@@ -222,15 +275,18 @@ func (c *conn) writeShown() error {
 	return err
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. It is called under the client's lock: TLS does not get
+// to say goodbye to a neighbour that may not listen.
 func (c *conn) Close() error {
 	if !c.closed.Swap(true) {
 		close(c.ended)
 		c.swarm.conns.Add(-1)
 		c.outbox.close()
+		c.greeted()
+		c.swarm.byAlias.CompareAndDelete(c.remote.alias, c)
 	}
 	if p := c.peer.Load(); p != nil {
 		p.leave()
 	}
-	return c.Conn.Close()
+	return c.raw.Close()
 }

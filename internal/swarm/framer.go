@@ -2,13 +2,17 @@ package swarm
 
 import "encoding/binary"
 
-// The frame types that are looked at (BEP 3; HaveAll and HaveNone are BEP 6).
+// The frame types that are looked at (BEP 3; from HaveAll on BEP 6). Request, Cancel
+// and Reject name a block by piece, offset and length.
 const (
 	frameHave     = 4
 	frameBitfield = 5
+	frameRequest  = 6
 	framePiece    = 7
+	frameCancel   = 8
 	frameHaveAll  = 14
 	frameHaveNone = 15
+	frameReject   = 16
 )
 
 // The wire begins with a handshake (BEP 3): protocol name and reserved bits,
@@ -17,6 +21,9 @@ const (
 	handshakeLen  = 68
 	handshakeHash = 28 // offset of the infohash
 	handshakePeer = 48 // offset of the peer ID
+
+	handshakeReserved = 20 // offset of the reserved bits, of 8 bytes
+	fastBit           = 4  // in the last of these: rejects what it does not answer (BEP 6)
 )
 
 const (
@@ -30,7 +37,7 @@ const (
 // sink is told what a framer has seen. Slices are valid during the call only.
 type sink interface {
 	handshake(h []byte)
-	frame(kind byte, body []byte) // Have, Bitfield, HaveAll, HaveNone
+	frame(kind byte, body []byte) // all but pieces that are looked at
 	payload(n int)                // bytes of a piece that passed
 }
 
@@ -49,8 +56,11 @@ type framer struct {
 
 // atBoundary reports whether the next byte begins a frame.
 func (f *framer) atBoundary() bool {
-	return len(f.shook) == handshakeLen && len(f.head) == 0 && f.left == 0
+	return f.greeted() && len(f.head) == 0 && f.left == 0
 }
+
+// greeted reports whether the handshake has passed.
+func (f *framer) greeted() bool { return len(f.shook) == handshakeLen }
 
 // pieceLeft is how many bytes of a piece frame are still to come; 0 between
 // frames and within others.
@@ -103,7 +113,7 @@ func (f *framer) begin(length int, kind byte, s sink) {
 	switch kind {
 	case framePiece:
 		f.fields = min(pieceFields, length)
-	case frameHave, frameBitfield, frameHaveAll, frameHaveNone:
+	case frameHave, frameBitfield, frameHaveAll, frameHaveNone, frameRequest, frameCancel, frameReject:
 		f.capture = length <= maxCapture
 		f.finish(s)
 		return
@@ -124,6 +134,12 @@ func (f *framer) feedBody(b []byte, s sink) []byte {
 		s.payload(n - fields)
 	}
 	return b[n:]
+}
+
+// skip follows n bytes of a piece's payload that passed unseen.
+func (f *framer) skip(n int, s sink) {
+	f.left -= n
+	s.payload(n)
 }
 
 func (f *framer) finish(s sink) {

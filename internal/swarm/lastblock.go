@@ -10,13 +10,6 @@ import (
 // its hash trees on blocks of this size.
 const standardBlock = requestSizeStandard
 
-// Frames that name a block by piece, offset and length (BEP 3, 6).
-const (
-	frameRequest = 6
-	frameCancel  = 8
-	frameReject  = 16
-)
-
 const (
 	blockHeadLen = headLen + 12          // of a whole frame that names a block, in bytes
 	pieceHeadLen = headLen + pieceFields // of a piece frame before its payload, in bytes

@@ -7,10 +7,15 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"crow/internal/transport"
 )
 
 // maxAcceptPause is the longest wait after a failed accept.
 const maxAcceptPause = time.Second
+
+// neighbourRoles are whom a node exchanges pieces with, by their certificates.
+var neighbourRoles = []transport.Role{transport.RoleSeeder, transport.RolePeer}
 
 // listener accepts neighbours' connections for the torrent client.
 type listener struct {
@@ -24,7 +29,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, maxAcceptPause) {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			return newConn(l.swarm, c), nil
+			if conn := l.swarm.letIn(c); conn != nil {
+				return conn, nil
+			}
+			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
@@ -38,16 +46,44 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
+// letIn makes a connection of one that came in. It is nil if there are too many.
+func (s *Swarm) letIn(c net.Conn) *conn {
+	from := accepted(c)
+	greeted, ok := s.greetings.enter(from.addr.Addr())
+	if !ok {
+		c.Close()
+		return nil
+	}
+	conn := newConn(s, c, s.cfg.Security.Server(c, neighbourRoles...), from) // its handshake is the reader's
+	conn.greeted = greeted
+	return conn
+}
+
 // dialer opens connections for the torrent client.
 type dialer struct{ swarm *Swarm }
 
+// errUnwanted is why the client fails to dial an address that it was given a while ago.
+var errUnwanted = errors.New("the neighbour is no longer wanted")
+
 // Dial implements the client's Dialer.
-func (d dialer) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	c, err := d.swarm.cfg.Security.Dial(ctx, addr)
+func (d dialer) Dial(ctx context.Context, alias string) (net.Conn, error) {
+	to := d.swarm.behind(alias)
+	if to == nil {
+		return nil, errUnwanted
+	}
+	security := d.swarm.cfg.Security
+	raw, err := security.DialTCP(ctx, to.addr.String())
 	if err != nil {
 		return nil, err
 	}
-	return newConn(d.swarm, c), nil
+	c, err := security.Client(ctx, raw, to.addr.String(), neighbourRoles...)
+	if err != nil {
+		if errors.Is(err, transport.ErrUntrustedPeer) {
+			d.swarm.log.Warn("a neighbour is not trusted", zap.Stringer("address", to.addr), zap.Error(err))
+		}
+		return nil, err
+	}
+	return newConn(d.swarm, raw, c, to), nil
 }
 
 // DialerNetwork implements the client's Dialer.

@@ -2,29 +2,36 @@ package swarm
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/anacrolix/torrent"
 	"go.uber.org/zap"
+
+	"crow/internal/transport"
 )
 
 // neighbour is who a connection leads to.
 type neighbour struct {
-	conn   *conn
-	to     *transfer
-	key    string // address key, from its peer ID
-	seeder bool
-	holds  pieceSet
-	guest  *guest // what it is shown; nil unless this node super-seeds
-	left   sync.Once
+	conn     *conn
+	to       *transfer
+	key      string // address key, from its peer ID
+	seeder   bool
+	standing *standing
+	since    time.Time
+	useful   atomic.Bool // it has told of a piece
+	holds    pieceSet
+	guest    *guest // what it is shown; nil unless this node super-seeds
+	left     sync.Once
 }
 
 // leave takes the neighbour off the transfer's books, once.
 func (p *neighbour) leave() {
 	p.left.Do(func() {
 		p.to.disconnected(p.conn)
+		p.to.resign(p.standing)
 		p.to.held.leave(p.holds)
 		if p.guest != nil {
 			p.to.show.leave(p.guest)
@@ -36,16 +43,30 @@ func (p *neighbour) leave() {
 type incoming conn
 
 func (c *incoming) handshake(h []byte) {
+	c.greeted()
+	c.asked.fast = h[handshakeReserved+7]&fastBit != 0
 	t := c.swarm.find([20]byte(h[handshakeHash:handshakePeer]))
 	if t == nil {
 		return // the client will hang up
 	}
 	id := string(h[handshakePeer:])
-	p := &neighbour{conn: (*conn)(c), to: t, holds: newPieceSet(t.meta.Pieces), seeder: strings.HasPrefix(id, seederPrefix)}
+	p := &neighbour{conn: (*conn)(c), to: t, since: time.Now(), holds: newPieceSet(t.meta.Pieces), seeder: strings.HasPrefix(id, seederPrefix)}
+	who := identity{ip: c.remote.addr.Addr()}
 	if p.seeder || strings.HasPrefix(id, peerPrefix) {
 		p.key = id[len(peerPrefix):][:addressKeyLen]
+		who.key = p.key
 	} else {
 		p.key = c.stranger()
+	}
+	if id, ok := transport.PeerIdentity(c.safe); ok { // which is proven
+		who = identity{name: id.Name}
+		p.seeder = id.Role == transport.RoleSeeder
+	} else if c.remote.dialled { // then it is the one at that address, whatever it says
+		who.key = addressKey(c.remote.addr)
+	}
+	if p.standing = t.admit(who, c.remote, p.seeder); p.standing == nil {
+		c.refused = true
+		return
 	}
 	if t.show != nil {
 		p.guest = t.show.newGuest((*conn)(c).tell)
@@ -63,14 +84,22 @@ func (c *incoming) stranger() string {
 	if !c.swarm.cfg.Standard {
 		c.swarm.strangers.Do(func() {
 			c.swarm.log.Warn("another BitTorrent client has joined, and refuses this node's requests: they are too large for it without swarm_standard",
-				zap.Stringer("address", c.RemoteAddr()))
+				zap.Stringer("address", c.remote.addr))
 		})
 	}
-	addr, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil {
-		return c.RemoteAddr().String()
+	return addressKey(c.remote.addr)
+}
+
+// delivered notes who sent a block that is being written. It is called under the
+// client's lock.
+func (s *Swarm) delivered(e torrent.ReceivedUsefulDataEvent) {
+	c, ok := s.byAlias.Load(e.Peer.RemoteAddr.String())
+	if !ok {
+		return
 	}
-	return addressKey(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+	if p := c.(*conn).peer.Load(); p != nil {
+		p.to.received(e.Message.Index.Int(), int64(e.Message.Begin), p.standing)
+	}
 }
 
 func (c *incoming) payload(n int) {
@@ -95,14 +124,18 @@ func (c *incoming) frame(kind byte, body []byte) {
 		}
 	}()
 	switch {
+	case kind == frameRequest || kind == frameCancel:
+		c.refused = c.refused || !c.asked.more(kind)
 	case kind == frameHave && len(body) == haveLen-headLen:
 		c.holds(p, int(binary.BigEndian.Uint32(body)))
 	case kind == frameBitfield:
+		p.useful.Store(true)
 		p.to.held.addBitfield(p.holds, body)
 		if p.guest != nil {
 			(*conn)(c).tell(p.to.show.has(p.guest, body, time.Now()))
 		}
 	case kind == frameHaveAll:
+		p.useful.Store(true)
 		p.to.held.addAll(p.holds)
 		if p.guest != nil {
 			p.to.show.hasAll(p.guest, time.Now())
@@ -111,6 +144,7 @@ func (c *incoming) frame(kind byte, body []byte) {
 }
 
 func (c *incoming) holds(p *neighbour, piece int) {
+	p.useful.Store(true)
 	p.to.held.add(p.holds, piece)
 	if p.guest != nil {
 		(*conn)(c).tell(p.to.show.completed(p.guest, piece, time.Now()))
@@ -122,7 +156,11 @@ type outgoing conn
 
 func (c *outgoing) handshake([]byte) {}
 
-func (c *outgoing) frame(byte, []byte) {}
+func (c *outgoing) frame(kind byte, _ []byte) {
+	if kind == frameReject {
+		c.asked.answered()
+	}
+}
 
 func (c *outgoing) payload(n int) {
 	if p := c.peer.Load(); p != nil {

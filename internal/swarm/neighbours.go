@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"net"
 	"net/netip"
 	"time"
 
@@ -18,7 +17,16 @@ const (
 	// dialPatience is how long an address that was dialled counts as one that may
 	// yet become a connection.
 	dialPatience = time.Second
+	// idlePatience is how long a neighbour that tells of no piece counts as one. Who
+	// only takes up room does not keep a transfer from looking for others.
+	idlePatience = 30 * time.Second
 )
+
+// offer is an address that the client was given to dial.
+type offer struct {
+	at time.Time
+	as *remoteAddr
+}
 
 // addNeighbours offers addresses to the client to dial, as many as this
 // transfer lacks.
@@ -28,36 +36,38 @@ func (t *transfer) addNeighbours(addrs []netip.AddrPort) {
 	}
 	var found []torrent.PeerInfo
 	for _, a := range t.wanted(addrs, time.Now()) {
-		found = append(found, torrent.PeerInfo{Addr: net.TCPAddrFromAddrPort(a), Source: torrent.PeerSourceTracker})
+		found = append(found, torrent.PeerInfo{Addr: a, Source: torrent.PeerSourceTracker})
 	}
 	t.t.AddPeers(found)
 }
 
 // wanted chooses whom to dial of addrs: so many of those without a connection,
 // in their order, that the transfer comes to have enough.
-func (t *transfer) wanted(addrs []netip.AddrPort, now time.Time) []netip.AddrPort {
+func (t *transfer) wanted(addrs []netip.AddrPort, now time.Time) []*remoteAddr {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	connected := make(map[string]bool, len(t.conns))
 	for _, key := range t.conns {
 		connected[key] = true
 	}
-	for a, at := range t.offered {
-		if now.Sub(at) >= dialPatience || connected[addressKey(a)] {
+	for a, o := range t.offered {
+		if now.Sub(o.at) >= dialPatience || connected[addressKey(a)] {
 			delete(t.offered, a)
 		}
 	}
-	var wanted []netip.AddrPort
+	var wanted []*remoteAddr
 	for _, a := range addrs {
 		pending := len(t.offered)
-		if pending >= dialledNeighbours || pending+len(t.conns) >= enoughNeighbours {
+		if pending >= dialledNeighbours || pending+t.counting(now) >= enoughNeighbours {
 			break
 		}
-		if _, dialled := t.offered[a]; dialled || a == t.swarm.addr || connected[addressKey(a)] {
+		key := addressKey(a)
+		if _, dialled := t.offered[a]; dialled || a == t.swarm.addr || connected[key] || !t.welcomeAt(a) {
 			continue
 		}
-		t.offered[a] = now
-		wanted = append(wanted, a)
+		to := t.toDial(a)
+		t.offered[a] = offer{now, to}
+		wanted = append(wanted, to)
 	}
 	return wanted
 }
@@ -74,9 +84,19 @@ func (t *transfer) disconnected(c *conn) {
 	delete(t.conns, c)
 }
 
-// neighbours is how many connections the transfer has.
+// neighbours is how many connections the transfer has that count.
 func (t *transfer) neighbours() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.conns)
+	return t.counting(time.Now())
+}
+
+// counting needs t.mu.
+func (t *transfer) counting(now time.Time) (n int) {
+	for c := range t.conns {
+		if p := c.peer.Load(); p == nil || p.useful.Load() || now.Sub(p.since) < idlePatience {
+			n++
+		}
+	}
+	return n
 }

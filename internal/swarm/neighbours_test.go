@@ -33,20 +33,20 @@ func TestWantedNeighbours(t *testing.T) {
 		"nobody twice":                 {connected: 3, pending: 2, offered: all[:5]},
 		"one address given twice":      {offered: append(all[:1:1], all[:1]...), want: 1},
 	} {
-		tr := &transfer{swarm: &Swarm{}, conns: map[*conn]string{}, offered: map[netip.AddrPort]time.Time{}}
+		tr := &transfer{swarm: &Swarm{}, conns: map[*conn]string{}, offered: map[netip.AddrPort]offer{}}
 		for _, a := range all[:c.connected] {
 			tr.conns[&conn{}] = addressKey(a)
 		}
 		for _, a := range all[c.connected : c.connected+c.pending] {
-			tr.offered[a] = now.Add(-c.since)
+			tr.offered[a] = offer{at: now.Add(-c.since)}
 		}
 		got := tr.wanted(c.offered, now)
 		if len(got) != c.want {
 			t.Errorf("%s: dials %v, want %d", name, got, c.want)
 		}
 		for _, a := range got {
-			if tr.isConnectedTo(a) {
-				t.Errorf("%s: dials %s again", name, a)
+			if tr.isConnectedTo(a.addr) {
+				t.Errorf("%s: dials %s again", name, a.addr)
 			}
 		}
 	}

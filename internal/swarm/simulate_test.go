@@ -225,7 +225,7 @@ func (n *simNode) request(w *wire) {
 func (w *wire) ask(piece int) {
 	w.open++
 	w.to.asked[piece], w.to.askedAt[piece] = w, w.to.now
-	if start, _ := w.box.put(pieceFrame(piece, "")); start {
+	if start, _ := w.box.put(upload{piece: uint32(piece)}); start {
 		w.queue()
 	}
 }
@@ -248,9 +248,9 @@ func (n *simNode) grant() {
 		n.uplink.grants++
 		n.turn = n.uplink.grants
 		w := n.out[slices.IndexFunc(n.out, func(w *wire) bool { return w.sender == s })]
-		frame, _ := w.box.take(n.held)
+		u, _ := w.box.take(n.held)
 		w.sender, w.slot, w.since = nil, true, n.now
-		if w.flight = append(w.flight, flying{pieceOf(frame), 1}); len(w.flight) == 1 {
+		if w.flight = append(w.flight, flying{int(u.piece), 1}); len(w.flight) == 1 {
 			n.busy = append(n.busy, w)
 		}
 	}

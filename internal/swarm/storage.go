@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"os"
@@ -47,6 +48,9 @@ type file struct {
 	onChange func()
 
 	onAsk func() // called when the client asks what is complete, under its lock
+
+	judged func(piece int, right bool) // called when the hash of what arrived is known
+	unread func(piece int)             // called when it can't be: reading failed
 
 	mu     sync.Mutex // guards states and the journal's end
 	states []pieceState
@@ -214,12 +218,19 @@ type piece struct {
 	offset, length int64
 }
 
-// ReadAt implements io.ReaderAt within the piece.
+// ReadAt READS NOTHING: b stays as it is, with whatever is in the client's buffer.
+// The client calls it for uploads alone, and an upload's bytes are read when they
+// are sent (upload.go): conn.Write takes of a piece frame only which block it is.
+// What hashes a piece calls WriteTo. All that is done here is to say no for a file
+// that has changed, so that the client refuses the request.
 func (p piece) ReadAt(b []byte, off int64) (int, error) {
 	if err := p.file.unchanged(); err != nil {
 		return 0, err
 	}
-	return p.file.data.ReadAt(b, p.offset+off)
+	if rest := p.length - off; int64(len(b)) > rest {
+		return int(max(0, rest)), io.EOF
+	}
+	return len(b), nil
 }
 
 // WriteAt implements io.WriterAt within the piece.
@@ -231,7 +242,29 @@ func (p piece) WriteAt(b []byte, off int64) (int, error) {
 func (p piece) WriteTo(w io.Writer) (int64, error) {
 	b := hashBuffers.Get().(*[hashRead]byte)
 	defer hashBuffers.Put(b)
-	return io.CopyBuffer(w, io.NewSectionReader(p.file.data, p.offset, p.length), b[:])
+	n, err := io.CopyBuffer(w, io.NewSectionReader(p.file.data, p.offset, p.length), b[:])
+	if err != nil || n < p.length {
+		p.file.unread(p.index)
+	}
+	return n, err
+}
+
+// sumSeed is of this process: nobody can make up two blocks with the same sum.
+var sumSeed = maphash.MakeSeed()
+
+// sums are a sum of each block of a piece; nil if it can't be read.
+func (f *file) sums(index int, block int64) (all []uint64) {
+	begin := int64(index) * f.meta.PieceLength
+	end := min(begin+f.meta.PieceLength, f.meta.Size)
+	b := make([]byte, block)
+	for at := begin; at < end; at += block {
+		part := b[:min(block, end-at)]
+		if _, err := f.data.ReadAt(part, at); err != nil {
+			return nil
+		}
+		all = append(all, maphash.Bytes(sumSeed, part))
+	}
+	return all
 }
 
 // hashRead is how much of a piece is read at a time to be hashed, in bytes: few
@@ -275,6 +308,7 @@ func (p piece) Completion() storage.Completion {
 // MarkComplete implements storage.PieceImpl: the piece's hash was verified.
 func (p piece) MarkComplete() error {
 	f := p.file
+	f.judged(p.index, true)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before := f.states[p.index]
@@ -292,6 +326,7 @@ func (p piece) MarkComplete() error {
 // MarkNotComplete implements storage.PieceImpl. The journal may still name the
 // piece; it is hashed again before anyone relies on that.
 func (p piece) MarkNotComplete() error {
+	p.file.judged(p.index, false) // before it is asked for again: its blocks are still there
 	p.file.mu.Lock()
 	defer p.file.mu.Unlock()
 	if p.file.states[p.index] == pieceMissing {

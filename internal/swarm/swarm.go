@@ -61,6 +61,7 @@ type Progress struct {
 	Front      int64 // bytes from the start without a gap that are verified
 	Neighbours int   // connections
 	Rejected   int64 // pieces that arrived and did not match their hash
+	CutOff     []CutOff
 }
 
 // Swarm is one node: all the torrents that it offers or fetches.
@@ -77,8 +78,10 @@ type Swarm struct {
 	jobs sync.WaitGroup // announce loops and what was put off; begun while not closed
 
 	strangers sync.Once // warned of another client
+	greetings greetings
 	limits    limits
 	conns     atomic.Int32 // open connections
+	byAlias   sync.Map     // of these, by alias: string to *conn
 	uplink    *uplink
 	grace     *grace
 	pumps     sync.WaitGroup // connections' senders
@@ -95,15 +98,15 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: advertise %q: want an IP address", cfg.Advertise)
 	}
-	l, err := cfg.Security.Listen(cfg.Listen)
+	l, err := cfg.Security.ListenTCP(cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
-	if s.client, s.grace, err = newClient(cfg, s.addr); err != nil {
+	if s.client, s.grace, err = newClient(cfg, s.addr, s.delivered); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("swarm: start torrent client: %w", err)
 	}

@@ -3,6 +3,7 @@ package swarm
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -44,15 +45,26 @@ type transfer struct {
 	writeError chan error // the first failure to write to disk
 
 	mu      sync.Mutex
-	conns   map[*conn]string             // connections, with the address key of the neighbour
-	offered map[netip.AddrPort]time.Time // addresses that the client was given to dial, and when
+	conns   map[*conn]string         // connections, with the address key of the neighbour
+	offered map[netip.AddrPort]offer // addresses that the client was given to dial
+
+	nonce     uint64 // of the aliases of addresses
+	standings map[identity]*standing
+	badIPs    map[netip.Addr]int // neighbours cut off there
+	trialEnds time.Time          // until then some are kept away
+
+	block   int64      // what is asked for at once, in bytes
+	judging sync.Mutex // guards blame
+	blame   *blame[*standing]
 }
 
 func newTransfer(s *Swarm, m Torrent, f *file) *transfer {
 	t := &transfer{
 		swarm: s, meta: m, file: f, held: make(holdings, m.Pieces),
-		poke: make(chan struct{}, 1), writeError: make(chan error, 1), conns: map[*conn]string{}, offered: map[netip.AddrPort]time.Time{},
+		poke: make(chan struct{}, 1), writeError: make(chan error, 1), conns: map[*conn]string{}, offered: map[netip.AddrPort]offer{},
+		nonce: rand.Uint64(), standings: map[identity]*standing{}, badIPs: map[netip.Addr]int{}, blame: newBlame[*standing](),
 	}
+	f.judged, f.unread = t.pieceJudged, t.pieceUnread
 	t.life, t.end = context.WithCancel(s.life)
 	if s.cfg.Role == RoleSeeder {
 		t.show = newShowing(m.Pieces)
@@ -66,9 +78,9 @@ func (t *transfer) open() {
 	if t.swarm.cfg.Standard {
 		size = requestSizeStandard
 	}
-	size = int(min(int64(size), t.meta.PieceLength))
+	t.block = min(int64(size), t.meta.PieceLength)
 	opts := torrent.AddTorrentOpts{
-		Storage: t.file, ChunkSize: pp.Integer(size), InfoBytes: t.meta.infoBytes, PieceLayers: t.meta.layers,
+		Storage: t.file, ChunkSize: pp.Integer(t.block), InfoBytes: t.meta.infoBytes, PieceLayers: t.meta.layers,
 	}
 	opts.InfoHashV2 = g.Some(infohash_v2.T(t.meta.InfoHash))
 	t.t, _ = t.swarm.client.AddTorrentOpt(opts)
@@ -145,5 +157,5 @@ func (t *transfer) progress() Progress {
 		b.Wasted = stats.BytesReadData.Int64() - stats.BytesReadUsefulData.Int64()
 	}
 	b.Wasted = max(0, b.Wasted)
-	return Progress{Bytes: b, Done: done, Size: t.meta.Size, Front: t.file.frontLen(), Neighbours: t.neighbours(), Rejected: t.file.rejected.Load()}
+	return Progress{Bytes: b, Done: done, Size: t.meta.Size, Front: t.file.frontLen(), Neighbours: t.neighbours(), Rejected: t.file.rejected.Load(), CutOff: t.cutOffs()}
 }

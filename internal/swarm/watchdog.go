@@ -34,8 +34,9 @@ const maxNudged = 64
 // nudge has the client take requests away from neighbours that it has waited
 // for. By itself it looks for such requests only when something comes from
 // another neighbour, and in the end nothing does: the last host would wait for
-// one that stalls. What makes it look is a change of priority; and asking for
-// what is complete is the way to have something done under its lock.
+// one that stalls. What makes it look is a piece that comes to be wanted, not one
+// that is wanted more; and asking for what is complete is the way to have something
+// done under its lock.
 func (t *transfer) nudge() {
 	if t.neighbours() == 0 {
 		return
@@ -47,7 +48,7 @@ func (t *transfer) nudge() {
 	t.swarm.grace.hurry()
 	t.t.Piece(missing[0]).UpdateCompletion()
 	for _, i := range missing {
-		t.t.Piece(i).SetPriority(torrent.PiecePriorityHigh)
+		t.t.Piece(i).SetPriority(torrent.PiecePriorityNone) // what it is asked for stays asked for
 		t.t.Piece(i).SetPriority(torrent.PiecePriorityNormal)
 	}
 }
@@ -89,7 +90,7 @@ func (t *transfer) renew() {
 	t.swarm.log.Warn("nothing arrives: connections are renewed", zap.Stringer("infohash", t.meta.InfoHash),
 		zap.Duration("idle", renewAfter), zap.Int("connections", len(conns)))
 	for _, c := range conns {
-		c.Conn.Close() // the client's reader sees it next
+		c.raw.Close() // the client's reader sees it next
 	}
 	t.announceNow()
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"crow/internal/release"
 )
 
 // maxFileLen bounds each file, in bytes: a list of 100,000 revoked certificates
@@ -21,7 +23,7 @@ func (t TLS) stat() ([]fs.FileInfo, error) {
 		}
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w file: %w", release.ErrInvalid, err)
 		}
 		all = append(all, info)
 	}
