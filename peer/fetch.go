@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -103,6 +104,7 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 		}
 		if j.report.Phase < release.Verified {
 			j.report.Bytes = p.Bytes
+			j.report.CutOff = cutOff(p.CutOff)
 			j.progress()
 		}
 	})
@@ -110,6 +112,15 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 		return j.fetchFailed(ctx, err)
 	}
 	return nil
+}
+
+// cutOff words which neighbours sent bad pieces.
+func cutOff(all []swarm.CutOff) string {
+	var words []string
+	for _, c := range all {
+		words = append(words, c.String())
+	}
+	return shorten(strings.Join(words, "; "), control.MaxReasonLen)
 }
 
 // stalled words how a fetch without headway stands, and what may be the cause.

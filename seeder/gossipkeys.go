@@ -25,9 +25,8 @@ const ringName = "ring"
 // that miss that and still gossip with the old one; who was off altogether gets the
 // keys in force with its orders.
 const (
-	keySpread    = time.Minute
-	minKeyGrace  = time.Minute
-	maxKeyGrace  = 30 * 24 * time.Hour
+	minKeyTime   = 5 * time.Second
+	maxKeyTime   = 30 * 24 * time.Hour
 	gossipKeyLen = 32 // bytes: AES-256
 )
 
@@ -71,7 +70,7 @@ func (k *keyring) refresh(now time.Time) (changed bool) {
 }
 
 // rotate makes a new key and begins to hand it out.
-func (b *books) rotateGossipKey(grace time.Duration, now time.Time) (control.GossipRotation, error) {
+func (b *books) rotateGossipKey(spread, grace time.Duration, now time.Time) (control.GossipRotation, error) {
 	k := b.keyring
 	switch n := len(k.ring.inForce(now)); {
 	case n == 0:
@@ -79,12 +78,12 @@ func (b *books) rotateGossipKey(grace time.Duration, now time.Time) (control.Gos
 			"gossip has no key, so there is none to rotate")
 	case n >= maxRing:
 		return control.GossipRotation{}, refused(fmt.Sprintf("%d keys of gossip are in force already", n), "wait until the first of them has ended")
-	case grace < minKeyGrace || grace > maxKeyGrace:
-		return control.GossipRotation{}, usage("", "grace of %s: want %s to %s", grace, minKeyGrace, maxKeyGrace)
+	case min(spread, grace) < minKeyTime || max(spread, grace) > maxKeyTime:
+		return control.GossipRotation{}, usage("", "spread of %s and grace of %s: want %s to %s", spread, grace, minKeyTime, maxKeyTime)
 	}
 	key := make([]byte, gossipKeyLen)
 	rand.Read(key) // never fails (crypto/rand)
-	next := k.ring.rotate(key, keySpread, grace, now)
+	next := k.ring.rotate(key, spread, grace, now)
 	if err := b.put(kindGossip, ringName, next); err != nil {
 		return control.GossipRotation{}, err
 	}

@@ -141,7 +141,8 @@ func validateJob(j *control.JobReport) error {
 	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
 		return fmt.Errorf("%w job of %s: a count is below zero", release.ErrInvalid, j.Deploy)
 	}
-	j.Reason = cut(strings.Join(strings.Fields(release.Printable(j.Reason)), " "), control.MaxReasonLen)
+	j.Reason = oneLine(j.Reason)
+	j.CutOff = oneLine(j.CutOff)
 	if j.Phase == release.Failed && j.Reason == "" {
 		j.Reason = "no reason given"
 	}
@@ -149,6 +150,10 @@ func validateJob(j *control.JobReport) error {
 		j.Hook.Tail = tail(release.Printable(j.Hook.Tail, '\n', '\t'), control.MaxTailLen)
 	}
 	return nil
+}
+
+func oneLine(s string) string {
+	return cut(strings.Join(strings.Fields(release.Printable(s)), " "), control.MaxReasonLen)
 }
 
 // cut keeps the first most bytes of s, and tail the last, in whole characters.

@@ -49,6 +49,7 @@ func merge(r row, j control.JobReport) row {
 	}
 	r.Phase, r.Reason, r.Bytes = j.Phase, j.Reason, j.Bytes
 	r.FetchSeconds, r.StageSeconds, r.Hook, r.Unchanged, r.Refused = j.FetchSeconds, j.StageSeconds, j.Hook, j.Unchanged, j.Refused
+	r.CutOff = j.CutOff
 	return r
 }
 

@@ -117,9 +117,9 @@ func (c *Client) History(ctx context.Context, app string, limit int) ([]HistoryE
 }
 
 // RotateGossipKey has the fleet's gossip go over to a new key.
-func (c *Client) RotateGossipKey(ctx context.Context, grace time.Duration) (GossipRotation, error) {
+func (c *Client) RotateGossipKey(ctx context.Context, spread, grace time.Duration) (GossipRotation, error) {
 	var g GossipRotation
-	return g, c.call(ctx, http.MethodPost, PathGossipKey, RotateGossipKey{GraceSeconds: int64(grace / time.Second)}, &g)
+	return g, c.call(ctx, http.MethodPost, PathGossipKey, RotateGossipKey{SpreadSeconds: int64(spread / time.Second), GraceSeconds: int64(grace / time.Second)}, &g)
 }
 
 // Hosts lists the fleet by name; with targets, what one of them matches.

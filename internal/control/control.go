@@ -154,6 +154,7 @@ type HostStatus struct {
 	Hook         *HookResult   `json:"hook"` // null until the hook has run, and where there is none
 	Unchanged    bool          `json:"unchanged"`
 	Refused      bool          `json:"refused,omitempty"` // failed because the host does not trust the release
+	CutOff       string        `json:"cut_off,omitempty"` // neighbours that sent it bad pieces, and were cut off
 	Late         bool          `json:"late"`              // joined after the deploy began: not counted
 }
 
@@ -256,6 +257,7 @@ type JobReport struct {
 	Hook         *HookResult   `json:"hook,omitempty"`
 	Unchanged    bool          `json:"unchanged,omitempty"` // the host had it live already and did nothing
 	Refused      bool          `json:"refused,omitempty"`   // the failure's cause: the host does not trust the release
+	CutOff       string        `json:"cut_off,omitempty"`   // neighbours that sent it bad pieces, and were cut off; up to MaxReasonLen bytes
 }
 
 // Receipt answers a report.

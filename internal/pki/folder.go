@@ -18,7 +18,7 @@ import (
 const (
 	CertFile = "ca.crt"
 	KeyFile  = "ca.key"
-	CRLFile  = "ca.crl"
+	CRLFile  = "crl.pem"
 )
 
 // maxListLen bounds a file of the CA, in bytes: its list is what nodes still read,

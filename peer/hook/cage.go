@@ -70,7 +70,8 @@ func (c *cage) build() (err error) {
 	for _, s := range c.limits.settings() {
 		err := os.WriteFile(filepath.Join(c.dir, s.name), []byte(s.value), 0)
 		// In a folder of the kernel's, a file that is not there cannot be made.
-		if err != nil && !(s.optional && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission))) {
+		missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+		if err != nil && (!missing || !s.optional) {
 			return err
 		}
 	}
