@@ -37,19 +37,29 @@ func (a *app) demo() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "hosts", Usage: "number of hosts", Value: demoHosts},
 			&cli.BoolFlag{Name: "keep", Usage: "let the fleet run until Ctrl-C, to try more"},
+			&cli.BoolFlag{Name: "insecure", Usage: "go without TLS, gossip key and signatures"},
 		},
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
 			n := cmd.Int("hosts")
 			if n < 1 || n > maxDemoHosts {
 				return usagef("--hosts %d: want 1 to %d", n, maxDemoHosts)
 			}
-			return s.demo(ctx, cmd.Args().First(), n, cmd.Bool("keep"))
+			o := demoOptions{path: cmd.Args().First(), hosts: n, keep: cmd.Bool("keep"), insecure: cmd.Bool("insecure")}
+			return s.demo(ctx, o)
 		}),
 	}
 }
 
+// demoOptions are the demo as the command line asks for it.
+type demoOptions struct {
+	path     string // of the artifact
+	hosts    int
+	keep     bool // the fleet runs on
+	insecure bool
+}
+
 // demo runs the demo in a temporary folder and leaves nothing behind.
-func (s *session) demo(ctx context.Context, path string, hosts int, keep bool) (err error) {
+func (s *session) demo(ctx context.Context, o demoOptions) (err error) {
 	// The kernel ends the children when the thread that started them ends
 	// (Pdeathsig), so they are started by a thread that stays.
 	runtime.LockOSThread()
@@ -61,21 +71,17 @@ func (s *session) demo(ctx context.Context, path string, hosts int, keep bool) (
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, removeTree(dir)) }()
-	if path == "" {
-		if path, err = defaultArtifact(filepath.Join(dir, "source")); err != nil {
+	if o.path == "" {
+		if o.path, err = defaultArtifact(filepath.Join(dir, "source")); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
 	}
-	unpack, err := isArchive(path)
+	f, err := o.plan(dir)
 	if err != nil {
 		return err
 	}
-	f, err := planFleet(dir, hosts, unpack)
-	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
 	defer f.stop()
-	err = s.showFleet(ctx, f, path, keep)
+	err = s.showFleet(ctx, f, o)
 	f.stop()
 	if ctx.Err() != nil && err != nil {
 		return &fault{kind: interrupted, text: "demo interrupted: its fleet was ended", cause: err}
@@ -86,13 +92,33 @@ func (s *session) demo(ctx context.Context, path string, hosts int, keep bool) (
 	return err
 }
 
+// plan prepares the fleet in dir.
+func (o demoOptions) plan(dir string) (*demoFleet, error) {
+	unpack, err := isArchive(o.path)
+	if err != nil {
+		return nil, err
+	}
+	var trust *demoTrust
+	if !o.insecure {
+		if trust, err = newDemoTrust(dir); err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
+		}
+	}
+	f, err := planFleet(dir, o.hosts, unpack, trust)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return f, nil
+}
+
 // showFleet starts the fleet, pushes to it and tells what happened.
-func (s *session) showFleet(ctx context.Context, f *demoFleet, path string, keep bool) error {
+func (s *session) showFleet(ctx context.Context, f *demoFleet, o demoOptions) error {
 	s.note("starting a seeder and %d hosts, each a process of its own, in %s", len(f.hosts), f.dir)
+	s.note("what protects them: %s", f.trust.words())
 	if err := f.start(); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	s.seederURL = f.url
+	s.seederURL, s.tls = f.url, f.trust.operator()
 	c, err := s.client()
 	if err != nil {
 		return err
@@ -100,10 +126,9 @@ func (s *session) showFleet(ctx context.Context, f *demoFleet, path string, keep
 	if err := f.await(ctx, c); err != nil {
 		return err
 	}
-	s.note("all hosts are there; pushing %s\n  crow push %s --app %s --version 1.0.0 --target role=web", path, path, demoApp)
+	s.note("all hosts are there; pushing %s\n  crow push %s --app %s --version 1.0.0 --target role=web", o.path, o.path, demoApp)
 	ref := release.Ref{App: demoApp, Version: "1.0.0"}
-	o := rollout{ref: ref, selector: release.Selector{Targets: []release.Expr{"role=web"}}, timeout: demoTimeout}
-	if err := s.push(ctx, path, o); err != nil {
+	if err := f.whileAlive(ctx, func(ctx context.Context) error { return s.push(ctx, o.path, f.trust.push(ref)) }); err != nil {
 		return err
 	}
 	if err := f.checkHooks(ref); err != nil {
@@ -112,12 +137,21 @@ func (s *session) showFleet(ctx context.Context, f *demoFleet, path string, keep
 	if err := s.demoSummary(ctx, c, f); err != nil {
 		return err
 	}
-	if keep {
-		s.note("\nthe fleet runs until Ctrl-C; in another terminal:\n  export CROW_SEEDER=%s\n  crow hosts\n  crow status %s\n  crow push ANOTHER_BUILD --app %s --version 2.0.0", f.url, demoApp, demoApp)
-		return f.hold(ctx)
+	if o.keep {
+		return s.keepFleet(ctx, f)
 	}
-	s.note("\ntry next:\n  crow demo --keep              the fleet stays, for commands of your own\n  crow demo BUILD --hosts 20    a build of yours, to more hosts\nand see README.md for a fleet of real machines")
+	s.note("\ntry next:\n  crow demo --keep              the fleet stays, for commands of your own\n  crow demo BUILD --hosts 20    a build of yours, to more hosts\n  crow init DIR --fleet NAME    what a fleet of real machines needs: see README.md")
 	return nil
+}
+
+// keepFleet lets the fleet run, and tells how to reach it.
+func (s *session) keepFleet(ctx context.Context, f *demoFleet) error {
+	export, err := f.trust.export(f.url)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	s.note("\nthe fleet runs until Ctrl-C; in another terminal:\n  %s\n  crow hosts\n  crow status %s\n  crow push ANOTHER_BUILD --app %s --version 2.0.0", export, demoApp, demoApp)
+	return f.hold(ctx)
 }
 
 // demoSummary shows each host's bytes by source.

@@ -9,16 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 // demoFleet is a seeder and hosts as child processes on loopback addresses.
 type demoFleet struct {
 	dir      string
 	url      string // of the seeder
+	trust    *demoTrust
 	seeder   *child
 	hosts    []*child
 	children []*child // that were started
@@ -38,26 +41,24 @@ listen: %s
 advertise: 127.0.0.1
 swarm_listen: 127.0.0.1:0
 gossip_listen: %s
-tls: off
-`
+%s`
 
 const peerYAML = `name: %s
 data_dir: %q
 advertise: %s
-seeders: ["http://%s"]
+seeders: [%q]
 swarm_listen: %[3]s:0
 gossip_listen: %[3]s:0
-gossip_join: ["%[5]s"]
-tls: off
+gossip_join: [%[5]q]
 labels: {role: web, zone: %[6]s}
 apps:
   %[7]s: {hook: [%[8]q], unpack: %[9]t, keep: 2}
-`
+%[10]s`
 
 // planFleet writes the config files and the hook, and chooses ports that are
 // free, so that a crow that runs on this machine is not disturbed.
-func planFleet(dir string, n int, unpack bool) (*demoFleet, error) {
-	f := &demoFleet{dir: dir}
+func planFleet(dir string, n int, unpack bool, trust *demoTrust) (*demoFleet, error) {
+	f := &demoFleet{dir: dir, trust: trust}
 	hook := filepath.Join(dir, "hook")
 	if err := errors.Join(os.Mkdir(f.marks(), 0o755), writeHook(hook, f.marks())); err != nil {
 		return nil, err
@@ -70,21 +71,41 @@ func planFleet(dir string, n int, unpack bool) (*demoFleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.url = "http://" + api
-	if f.seeder, err = f.plan("seeder", "seeder", fmt.Sprintf(seederYAML, filepath.Join(dir, "seeder"), api, gossip)); err != nil {
+	f.url = trust.scheme() + "://" + api
+	if err := f.planSeeder(api, gossip); err != nil {
 		return nil, err
 	}
 	for i := range n {
-		name, zone := fmt.Sprintf("host-%d", i+1), string(rune('a'+i%3))
-		config := fmt.Sprintf(peerYAML, name, filepath.Join(dir, name), hostAddress(i), api, gossip, zone, demoApp, hook, unpack)
-		c, err := f.plan("peer", name, config)
-		if err != nil {
+		if err := f.planHost(i, gossip, hook, unpack); err != nil {
 			return nil, err
 		}
-		c.address = hostAddress(i)
-		f.hosts = append(f.hosts, c)
 	}
 	return f, nil
+}
+
+func (f *demoFleet) planSeeder(api, gossip string) error {
+	trust, err := f.trust.config(transport.RoleSeeder, seederName, "127.0.0.1")
+	if err != nil {
+		return err
+	}
+	f.seeder, err = f.plan("seeder", seederName, fmt.Sprintf(seederYAML, filepath.Join(f.dir, seederName), api, gossip, trust))
+	return err
+}
+
+func (f *demoFleet) planHost(i int, gossip, hook string, unpack bool) error {
+	name, address, zone := fmt.Sprintf("host-%d", i+1), hostAddress(i), string(rune('a'+i%3))
+	trust, err := f.trust.config(transport.RolePeer, name, address)
+	if err != nil {
+		return err
+	}
+	config := fmt.Sprintf(peerYAML, name, filepath.Join(f.dir, name), address, f.url, gossip, zone, demoApp, hook, unpack, trust)
+	c, err := f.plan("peer", name, config)
+	if err != nil {
+		return err
+	}
+	c.address = address
+	f.hosts = append(f.hosts, c)
+	return nil
 }
 
 func (f *demoFleet) marks() string { return filepath.Join(f.dir, "live") }
@@ -166,6 +187,29 @@ func (f *demoFleet) dead() error {
 		}
 	}
 	return nil
+}
+
+// whileAlive runs do until it returns or a child ends, which is the error then:
+// a push would wait for a dead daemon.
+func (f *demoFleet) whileAlive(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	for _, c := range f.children {
+		watching.Go(func() {
+			select {
+			case <-c.done:
+				cancel()
+			case <-ctx.Done():
+			}
+		})
+	}
+	err := do(ctx)
+	cancel()
+	watching.Wait()
+	if dead := f.dead(); err != nil && dead != nil {
+		return dead
+	}
+	return err
 }
 
 // hold lets the fleet run until ctx ends or one of it dies.

@@ -55,6 +55,7 @@ func deployFlags() []cli.Flag {
 type rollout struct {
 	ref      release.Ref
 	selector release.Selector
+	rollback *control.Rollback // nil: no older release is meant
 	detach   bool
 	timeout  time.Duration
 }
@@ -71,7 +72,7 @@ func rolloutOf(cmd *cli.Command, ref release.Ref) (rollout, error) {
 
 // rollOut creates the deploy and follows it to its end. It closes p.
 func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o rollout) error {
-	st, err := c.CreateDeploy(ctx, control.CreateDeploy{Ref: o.ref, Selector: o.selector})
+	st, err := c.CreateDeploy(ctx, control.CreateDeploy{Ref: o.ref, Selector: o.selector, Rollback: o.rollback})
 	if err != nil {
 		p.close()
 		return createFault(ctx, o.ref, err)

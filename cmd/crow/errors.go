@@ -27,7 +27,7 @@ const (
 	exitTimeout     = 4   // waiting ended, the deploy goes on
 	exitEnded       = 5   // aborted or superseded
 	exitNoHost      = 6   // the target matches no host
-	exitRefused     = 7   // digest or version conflict
+	exitRefused     = 7   // signature, digest or version conflict, or the certificate's role
 	exitUnreachable = 8   // no seeder answers
 	exitInterrupted = 130 // by a signal
 )
@@ -86,7 +86,7 @@ func (d diagnosis) print(std streams) {
 // codeOf maps what a seeder answers.
 var codeOf = map[control.Code]int{
 	control.CodeUsage: exitUsage, control.CodeNotFound: exitUsage, control.CodeTooLarge: exitUsage,
-	control.CodeNoHost: exitNoHost, control.CodeRefused: exitRefused,
+	control.CodeNoHost: exitNoHost, control.CodeRefused: exitRefused, control.CodeForbidden: exitRefused, control.CodeStale: exitRefused,
 }
 
 // rules map all other errors, first match first: a call that a signal or a bad
@@ -97,6 +97,8 @@ var rules = []struct {
 	hint string
 }{
 	{context.Canceled, exitInterrupted, ""},
+	{transport.ErrUntrustedPeer, exitRefused, "look at both certificates: crow cert show FILE"},
+	{transport.ErrRefused, exitRefused, "the seeder does not take this certificate: crow cert show FILE, and the seeder's log"},
 	{control.ErrUnreachable, exitUnreachable, "is it running? name another with --seeder URL or CROW_SEEDER"},
 	{build.ErrUnusable, exitUsage, ""},
 	{release.ErrInvalid, exitUsage, ""},
@@ -143,6 +145,8 @@ func baseOf(raw string) string {
 // causeOf is the innermost cause of a failed call, such as connection refused.
 func causeOf(call *url.Error) string {
 	switch {
+	case errors.Is(call, transport.ErrUntrustedPeer), errors.Is(call, transport.ErrRefused):
+		return call.Err.Error()
 	case errors.Is(call, context.DeadlineExceeded):
 		return "no answer in time"
 	case errors.Is(call, io.EOF), errors.Is(call, io.ErrUnexpectedEOF):

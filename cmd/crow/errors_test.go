@@ -39,7 +39,10 @@ func TestDiagnose(t *testing.T) {
 		{answer(control.CodeFull), exitUnexpected, "deploy web@1: what was wrong", "what to do"},
 		{answer(control.CodeInternal), exitUnexpected, "deploy web@1: what was wrong", "what to do"},
 		{fmt.Errorf("%w: %w", control.ErrUnreachable, context.Canceled), exitInterrupted, "interrupted", ""},
-		{fmt.Errorf("%w: read answer: %w", control.ErrUnreachable, release.ErrInvalid), exitUnreachable, "seeder unreachable: read answer: invalid", rules[1].hint},
+		{fmt.Errorf("%w: read answer: %w", control.ErrUnreachable, release.ErrInvalid), exitUnreachable, "seeder unreachable: read answer: invalid", rules[3].hint},
+		{fmt.Errorf("%w: %w", control.ErrUnreachable, transport.ErrUntrustedPeer), exitRefused, "seeder unreachable: other end is not trusted", rules[1].hint},
+		{answer(control.CodeForbidden), exitRefused, "deploy web@1: what was wrong", "what to do"},
+		{answer(control.CodeStale), exitRefused, "deploy web@1: what was wrong", "what to do"},
 		{fmt.Errorf("%w x: it is empty", build.ErrUnusable), exitUsage, "unusable artifact x: it is empty", ""},
 		{fmt.Errorf("%w app", release.ErrInvalid), exitUsage, "invalid app", ""},
 		{fmt.Errorf("seeder: %w 0.0.0.0", transport.ErrInsecure), exitUsage, "seeder: tls is off on a network address 0.0.0.0", ""},
@@ -47,7 +50,7 @@ func TestDiagnose(t *testing.T) {
 		{configFault("crow.yaml", fs.ErrPermission, ""), exitUsage, "config crow.yaml: permission denied", ""},
 		{fmt.Errorf("demo: the hook left no mark: %w", fs.ErrNotExist), exitUnexpected, "demo: the hook left no mark: file does not exist", ""},
 		{fmt.Errorf("seeder: store: %w", fs.ErrPermission), exitUnexpected, "seeder: store: permission denied", ""},
-		{fmt.Errorf("seeder: listen: %w", syscall.EADDRINUSE), exitUnexpected, "seeder: listen: address already in use", rules[5].hint},
+		{fmt.Errorf("seeder: listen: %w", syscall.EADDRINUSE), exitUnexpected, "seeder: listen: address already in use", rules[7].hint},
 	}
 	for _, c := range cases {
 		if got := diagnose(c.err); got != (diagnosis{c.text, c.hint, c.code}) {

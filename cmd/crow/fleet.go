@@ -30,7 +30,7 @@ type fleet struct {
 // fleetOf sums a deploy's hosts up.
 func fleetOf(st control.DeployStatus) fleet {
 	f := fleet{
-		ref: release.Ref{App: st.App, Version: st.Version}, size: st.Artifact.Bytes, sent: st.SeederBytesSent,
+		ref: release.Ref{App: oneLine(st.App), Version: oneLine(st.Version)}, size: st.Artifact.Bytes, sent: st.SeederBytesSent,
 	}
 	for _, h := range st.Hosts {
 		if h.Late || int(h.Phase) >= phases {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 // hosts is the command that lists the fleet.
@@ -53,12 +55,25 @@ func hostsOf(ctx context.Context, c *control.Client, sel release.Selector) ([]co
 }
 
 func fleetRows(hosts []control.Host, now time.Time) [][]string {
-	rows := [][]string{{"HOST", "STATE", "ADDRESS", "RUNNING", "LABELS", "LAST SEEN", "CROW", "LIMITS"}}
+	rows := [][]string{{"HOST", "STATE", "ADDRESS", "RUNNING", "LABELS", "LAST SEEN", "CROW", "CERTIFICATE", "LIMITS"}}
 	for _, h := range hosts {
 		rows = append(rows, []string{
 			oneLine(h.Name), string(h.State), orDash(oneLine(h.Address)), pairs(h.Running, "@"), pairs(h.Labels, "="),
-			ago(h.LastSeen, now), orDash(oneLine(h.Crow)), limitsIn(h),
+			ago(h.LastSeen, now), orDash(oneLine(h.Crow)), certificateIn(h, now), limitsIn(h),
 		})
 	}
 	return rows
+}
+
+// certificateIn tells of a certificate that ends soon.
+func certificateIn(h control.Host, now time.Time) string {
+	switch left := h.CertExpires.Sub(now); {
+	case h.CertExpires.IsZero():
+		return "-"
+	case left <= 0:
+		return "expired"
+	case transport.EndsSoon(h.CertExpires, now):
+		return fmt.Sprintf("ends in %d days", int(left.Hours()/24))
+	}
+	return "ok"
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/urfave/cli/v3"
 	"go.uber.org/zap"
@@ -20,6 +21,9 @@ func (a *app) push() *cli.Command {
 	flags := append([]cli.Flag{
 		&cli.StringFlag{Name: "app", Usage: "`APP` that the artifact is a build of"},
 		&cli.StringFlag{Name: "version", Usage: "`VERSION` of the build"},
+		signKeyFlag(),
+		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may take the release (default: for ever)"},
+		&cli.Uint64Flag{Name: "counter", Usage: "a higher release counter than the seeder's next, `N`: for a seeder that lost its store"},
 	}, deployFlags()...)
 	return &cli.Command{
 		Name:      "push",
@@ -31,19 +35,30 @@ func (a *app) push() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if o.signer, err = s.signer(cmd); err != nil {
+				return err
+			}
 			return s.push(ctx, cmd.Args().First(), o)
 		}),
 	}
 }
 
+// pushing is one push as the command line asks for it.
+type pushing struct {
+	rollout
+	signer  signer
+	expires time.Duration // 0: never
+	counter uint64        // at least; 0: the next
+}
+
 // pushOf checks push's arguments and flags.
-func pushOf(cmd *cli.Command) (rollout, error) {
+func pushOf(cmd *cli.Command) (pushing, error) {
 	if cmd.Args().Len() != 1 {
-		return rollout{}, usagef("push: which artifact? want a file or a directory")
+		return pushing{}, usagef("push: which artifact? want a file or a directory")
 	}
 	for _, name := range []string{"app", "version"} {
 		if !cmd.IsSet(name) {
-			return rollout{}, &fault{
+			return pushing{}, &fault{
 				kind: usage, text: fmt.Sprintf("push: --%s is missing", name),
 				hint: "crow push ARTIFACT --app APP --version VERSION --target role=web",
 			}
@@ -51,14 +66,19 @@ func pushOf(cmd *cli.Command) (rollout, error) {
 	}
 	ref := release.Ref{App: cmd.String("app"), Version: cmd.String("version")}
 	if err := ref.Validate(); err != nil {
-		return rollout{}, err
+		return pushing{}, err
 	}
-	return rolloutOf(cmd, ref)
+	o, err := rolloutOf(cmd, ref)
+	p := pushing{rollout: o, expires: cmd.Duration("expires"), counter: cmd.Uint64("counter")}
+	if err == nil && (p.expires < 0 || p.expires > 0 && p.expires < time.Second) {
+		err = usagef("--expires %s: want a second or more, such as 720h", p.expires)
+	}
+	return p, err
 }
 
 // push makes sure that the release exists with the artifact's content, then
 // deploys it.
-func (s *session) push(ctx context.Context, path string, o rollout) error {
+func (s *session) push(ctx context.Context, path string, o pushing) error {
 	artifact, err := build.Open(path)
 	if err != nil {
 		return err
@@ -72,13 +92,13 @@ func (s *session) push(ctx context.Context, path string, o rollout) error {
 		return err
 	}
 	p := s.newPrinter()
-	if err := s.ensureRelease(ctx, c, p, artifact, o.ref); err != nil {
+	if err := s.ensureRelease(ctx, c, p, artifact, o); err != nil {
 		p.close()
 		return err
 	}
-	err = s.rollOut(ctx, c, p, o)
+	err = s.rollOut(ctx, c, p, o.rollout)
 	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.CodeDamaged {
-		return s.repair(ctx, c, path, o)
+		return s.repair(ctx, c, path, o.rollout)
 	}
 	return err
 }
@@ -101,25 +121,65 @@ func (s *session) repair(ctx context.Context, c *control.Client, path string, o 
 }
 
 // ensureRelease creates the release, or, where it exists, compares its content
-// with the artifact's without moving a byte.
-func (s *session) ensureRelease(ctx context.Context, c *control.Client, p printer, artifact *build.Source, ref release.Ref) error {
+// with the artifact's without moving a byte, and adds the signatures that it
+// lacks.
+func (s *session) ensureRelease(ctx context.Context, c *control.Client, p printer, artifact *build.Source, o pushing) error {
+	ref := o.ref
 	existing, err := findRelease(ctx, c, ref)
 	if err != nil {
 		return err
 	}
 	if existing != nil {
-		return compare(ctx, p, artifact, existing.Manifest)
+		if err := compare(ctx, p, artifact, existing.Manifest); err != nil {
+			return err
+		}
+		return o.signer.endorse(ctx, c, *existing)
 	}
 	blob, err := newUploader(c, p).upload(ctx, artifact)
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", ref, err)
 	}
 	s.log.Debug("uploaded", zap.Stringer("release", ref), zap.Stringer("infohash", blob.InfoHash))
-	_, err = c.CreateRelease(ctx, control.CreateRelease{App: ref.App, Version: ref.Version, Blob: blob})
-	if err != nil {
+	if err := createRelease(ctx, c, blob, o); err != nil {
 		return fmt.Errorf("create release %s: %w", ref, err)
 	}
 	return nil
+}
+
+// createTries is how often a release is made anew because another one of its app
+// was made meanwhile.
+const createTries = 5
+
+// createRelease writes the manifest and signs it: the seeder stores what it is
+// given, and hosts believe the signatures alone.
+func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o pushing) error {
+	var err error
+	for range createTries {
+		all, listErr := c.Releases(ctx, o.ref.App)
+		if listErr != nil {
+			return listErr
+		}
+		m := blob.Manifest(o.ref, max(o.counter, highestCounter(all)+1), time.Now())
+		if o.expires > 0 {
+			m.Expires = m.Created.Add(o.expires)
+		}
+		signatures, signErr := o.signer.manifest(m)
+		if signErr != nil {
+			return signErr
+		}
+		_, err = c.CreateRelease(ctx, control.CreateRelease{Manifest: m, Signatures: signatures})
+		if e, ok := errors.AsType[*control.Error](err); !ok || e.Code != control.CodeStale {
+			return err
+		}
+	}
+	return err
+}
+
+func highestCounter(all []control.Release) (highest uint64) {
+	for _, r := range all {
+		highest = max(highest, r.Counter)
+	}
+	return highest
 }
 
 // findRelease returns nil if the release does not exist.
@@ -159,6 +219,10 @@ func compare(ctx context.Context, p printer, artifact *build.Source, m release.M
 	}
 	if sum.SHA256 != m.SHA256 {
 		conflict.text += fmt.Sprintf(": sha256 %s, the artifact has %s", m.SHA256, sum.SHA256)
+		return conflict
+	}
+	if sum.Blob != control.BlobOf(m) {
+		conflict.text += ": its manifest describes the same bytes in another way"
 		return conflict
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"crow/internal/control"
@@ -148,7 +149,11 @@ func resultOf(st control.DeployStatus) error {
 	default:
 		return nil
 	}
-	if failed := failedHosts(st); len(failed) > 0 {
+	failed := failedHosts(st)
+	if f.kind == deployFailed && len(failed) > 0 && allRefused(failed) {
+		f.kind = refused
+	}
+	if len(failed) > 0 {
 		f.text += fmt.Sprintf(": %d of %d hosts failed: %s", len(failed), fleetOf(st).hosts, clip(failure(failed[0]), maxHookLine)) // what follows is to fit, too
 		if len(failed) > 1 {
 			f.text += fmt.Sprintf(", and %d more", len(failed)-1)
@@ -157,4 +162,10 @@ func resultOf(st control.DeployStatus) error {
 		f.text += ": " + st.Reason
 	}
 	return f
+}
+
+// allRefused reports whether every failure is a host's that does not trust the
+// release: then nothing went wrong on the hosts.
+func allRefused(failed []control.HostStatus) bool {
+	return !slices.ContainsFunc(failed, func(h control.HostStatus) bool { return !h.Refused })
 }

@@ -129,17 +129,19 @@ func TestFleetTable(t *testing.T) {
 	hosts := []control.Host{
 		{
 			Name: "web-1", State: control.HostAlive, Address: "10.0.0.21", Labels: release.Labels{"zone": "a", "role": "web"},
-			Running: map[string]string{"web": "1.42.0", "api": "2"}, LastSeen: now.Add(-time.Second), Crow: "v1",
+			Running: map[string]string{"web": "1.42.0", "api": "2"}, LastSeen: now.Add(-time.Second), Crow: "v1", CertExpires: now.AddDate(1, 0, 0),
 		},
-		{Name: "web-2", State: control.HostFailed, LastSeen: now.Add(-3 * time.Minute)},
+		{Name: "web-2", State: control.HostFailed, LastSeen: now.Add(-3 * time.Minute), CertExpires: now.Add(50 * time.Hour)},
+		{Name: "web-3", State: control.HostLeft, LastSeen: now, CertExpires: now.Add(-time.Hour)},
 		{Name: "evil\x1b[2J", State: control.HostLeft},
 	}
 	var b bytes.Buffer
 	writeTable(&b, fleetRows(hosts, now))
-	const want = `HOST     STATE   ADDRESS    RUNNING           LABELS           LAST SEEN  CROW  LIMITS
-web-1    alive   10.0.0.21  api@2 web@1.42.0  role=web zone=a  now        v1    -
-web-2    failed  -          -                 -                3m ago     -     -
-evil[2J  left    -          -                 -                never      -     -
+	const want = `HOST     STATE   ADDRESS    RUNNING           LABELS           LAST SEEN  CROW  CERTIFICATE     LIMITS
+web-1    alive   10.0.0.21  api@2 web@1.42.0  role=web zone=a  now        v1    ok              -
+web-2    failed  -          -                 -                3m ago     -     ends in 2 days  -
+web-3    left    -          -                 -                now        -     expired         -
+evil[2J  left    -          -                 -                never      -     -               -
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

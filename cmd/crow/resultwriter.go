@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"io"
+
+	"crow/internal/release"
 )
 
 // resultWriter remembers that a result could not be written: text is printed
-// in many places, and none of them has to look.
+// in many places, and none of them has to look. It is also where nothing gets by
+// that could steer a terminal, whatever a seeder says its names are: such
+// characters are written as escapes, which JSON has the same.
 type resultWriter struct {
 	w   io.Writer
 	err error // the first
@@ -14,11 +18,14 @@ type resultWriter struct {
 
 // Write implements io.Writer.
 func (r *resultWriter) Write(b []byte) (int, error) {
-	n, err := r.w.Write(b)
+	_, err := r.w.Write(release.EscapeJSON(b))
 	if r.err == nil {
 		r.err = err
 	}
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // lost reports whether a lost result is what a command that ended with err

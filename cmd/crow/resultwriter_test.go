@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
+
+	"crow/internal/control"
+	"crow/internal/release"
 )
 
 // brokenWriter fails as a full disk does.
@@ -35,5 +39,24 @@ func TestLostResults(t *testing.T) {
 	r := &resultWriter{w: &b}
 	if fmt.Fprint(r, "result"); b.String() != "result" || r.lost(nil) {
 		t.Errorf("wrote %q, lost %t", b.String(), r.lost(nil))
+	}
+}
+
+// TestResultsSteerNoTerminal has a seeder whose words would.
+func TestResultsSteerNoTerminal(t *testing.T) {
+	st := control.DeployStatus{App: "web\x1b[2J", Deploy: "d\u009b1A", Hosts: []control.HostStatus{{Name: "a\u202eb", Reason: "x\x07\x7f"}}}
+	for _, form := range []output{outputText, outputJSON, outputJSONL} {
+		var b bytes.Buffer
+		s := &session{output: form, streams: streams{out: &resultWriter{w: &b}}}
+		if err := s.writeStatus(st); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.String(); got != release.Printable(got, '\n') {
+			t.Errorf("%s: %q", form, got)
+		}
+		var back control.DeployStatus
+		if form != outputText && (json.Unmarshal(b.Bytes(), &back) != nil || back.App != st.App || back.Hosts[0] != st.Hosts[0]) {
+			t.Errorf("%s: %+v", form, back)
+		}
 	}
 }

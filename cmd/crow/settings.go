@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"crow/internal/control"
+	"crow/internal/release"
 	"crow/internal/transport"
 )
 
@@ -37,11 +39,13 @@ const (
 // clientConfig is the file that --config names for client commands. Flags and
 // CROW_* variables go before it.
 type clientConfig struct {
-	Seeder   string `yaml:"seeder"`    // URL
-	Output   string `yaml:"output"`    // text, json or jsonl
-	Progress string `yaml:"progress"`  // auto, tty, plain or none
-	LogLevel string `yaml:"log_level"` // debug, info, warn or error
-	Quiet    bool   `yaml:"quiet"`
+	Seeder   string        `yaml:"seeder"`    // URL
+	Output   string        `yaml:"output"`    // text, json or jsonl
+	Progress string        `yaml:"progress"`  // auto, tty, plain or none
+	LogLevel string        `yaml:"log_level"` // debug, info, warn or error
+	Quiet    bool          `yaml:"quiet"`
+	TLS      transport.TLS `yaml:"tls"`       // off, or an operator's certificate; left out: off
+	SignKeys []string      `yaml:"sign_keys"` // paths of secret keys that push, sign and rollback sign with
 }
 
 // readClientConfig reads the file at path; without a path nothing is set.
@@ -59,13 +63,15 @@ type session struct {
 	output    output
 	progress  progressMode // never auto
 	quiet     bool
+	tls       transport.TLS
+	signKeys  []string // paths
 	log       *zap.Logger
 }
 
 // session resolves the global settings: flag, then CROW_*, then config file,
 // then default.
 func (a *app) session(cmd *cli.Command, file clientConfig, level string) (*session, error) {
-	s := &session{streams: a.std, seederURL: pick(cmd, "seeder", file.Seeder, defaultSeeder), quiet: file.Quiet}
+	s := &session{streams: a.std, seederURL: pick(cmd, "seeder", file.Seeder, defaultSeeder), quiet: file.Quiet, tls: file.TLS, signKeys: file.SignKeys}
 	if cmd.IsSet("quiet") {
 		s.quiet = cmd.Bool("quiet")
 	}
@@ -130,9 +136,37 @@ func newLogger(std streams, level string) (*zap.Logger, error) {
 	return zap.New(core), nil
 }
 
+// security is that of the config's tls key. Without the key nothing is protected,
+// as on loopback; a seeder with TLS then can't be called.
+func (s *session) security() (transport.Security, error) {
+	config := s.tls
+	if config == (transport.TLS{}) {
+		config.Off = true
+	}
+	safe, err := transport.Open(config, true, s.log)
+	if err != nil {
+		return safe, &fault{kind: usage, text: err.Error(), cause: err}
+	}
+	if transport.EndsSoon(safe.Expires(), time.Now()) {
+		s.note("your certificate ends on %s", safe.Expires().Local().Format(time.DateTime))
+	}
+	if https := strings.HasPrefix(s.seederURL, "https://"); https != safe.On() {
+		text := fmt.Sprintf("seeder %s: the config has a certificate, which only https uses", s.seederURL)
+		if https {
+			text = fmt.Sprintf("seeder %s wants a certificate", s.seederURL)
+		}
+		return safe, &fault{kind: usage, text: text, hint: "--config operator.yaml or CROW_CONFIG, as crow init made it"}
+	}
+	return safe, nil
+}
+
 // client returns a client of the seeder that the settings name.
 func (s *session) client() (*control.Client, error) {
-	c, err := control.NewClient(s.seederURL, transport.Security{}.HTTPClient())
+	safe, err := s.security()
+	if err != nil {
+		return nil, err
+	}
+	c, err := control.NewClient(s.seederURL, safe.HTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("--seeder: %w", err)
 	}
@@ -142,6 +176,6 @@ func (s *session) client() (*control.Client, error) {
 // note tells the user something that is neither result nor error.
 func (s *session) note(format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintf(s.err, format+"\n", args...)
+		fmt.Fprintln(s.err, release.Printable(fmt.Sprintf(format, args...), '\n'))
 	}
 }

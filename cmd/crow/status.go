@@ -132,6 +132,8 @@ func noteOn(h control.HostStatus, size int64) string {
 	note := clip(oneLine(h.Reason), maxNote)
 	switch {
 	case note != "":
+	case h.CutOff != "":
+		note = clip(oneLine(h.CutOff), maxNote)
 	case h.Unchanged:
 		note = "already active"
 	case h.Phase == release.Fetching && size > 0:

@@ -167,7 +167,7 @@ func TestBadInput(t *testing.T) {
 			wantLine(t, f.crow(c.args...), c.code, c.words...)
 		})
 	}
-	wantLine(t, run(t, "--seeder", "http://"+f.subnet+".250:7400", "push", good, "--app", "web", "--version", "1"), 8, f.subnet+".250:7400")
+	wantLine(t, run(t, "--config", f.operator, "--seeder", "https://"+f.subnet+".250:7400", "push", good, "--app", "web", "--version", "1"), 8, f.subnet+".250:7400")
 	t.Run("unreadable directory", func(t *testing.T) {
 		locked := filepath.Join(dir, "locked")
 		if err := os.Mkdir(locked, 0o000); err != nil {
@@ -177,7 +177,7 @@ func TestBadInput(t *testing.T) {
 			wantLine(t, f.crow(push(locked, "--app", "web")...), 2, "locked")
 			return
 		}
-		cmd := exec.Command(crow, append([]string{"--seeder", "http://" + f.subnet + ".1:7400"}, push(locked, "--app", "web")...)...)
+		cmd := exec.Command(crow, append([]string{"--seeder", "http://" + f.subnet + ".1:7400"}, push(locked, "--app", "web")...)...) // the artifact is looked at first
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		for p := dir; p != "/tmp" && p != "/"; p = filepath.Dir(p) {
 			os.Chmod(p, 0o755)
@@ -193,20 +193,26 @@ func TestBadInput(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	f := startFleet(t, 1, peerConfig{})
-	config := mustRead(t, f.peers[0].config)
+	config, tls := mustRead(t, f.peers[0].config), f.own.tls("host-1")
 	for name, c := range map[string]struct {
 		role, config string
 		code         int
 		words        []string
 	}{
-		"unknown key":        {"peer", config + "\nlimts: {upload: 1MiB/s}\n", 2, []string{"limts"}},
-		"unknown key inside": {"peer", strings.Replace(config, "labels:", "limits: {uplaod: 1MiB/s}\nlabels:", 1), 2, []string{"uplaod"}},
-		"port in use":        {"peer", strings.Replace(config, "/host-1\n", "/other\n", 1), 1, []string{"address already in use", f.peers[0].ip}},
-		"data dir in use":    {"peer", strings.ReplaceAll(config, f.peers[0].ip, f.subnet+".99"), 1, []string{"host-1"}},
-		"insecure":           {"peer", strings.Replace(config, "swarm_listen: "+f.peers[0].ip, "swarm_listen: 0.0.0.0", 1), 2, []string{"insecure"}},
-		"relative hook":      {"peer", strings.Replace(config, "web: {}", "web: {hook: [deploy.sh]}", 1), 2, []string{"deploy.sh"}},
-		"tls":                {"peer", strings.Replace(config, "tls: off", "tls: on", 1), 2, []string{"tls"}},
-		"no YAML":            {"seeder", "\t{", 2, nil},
+		"unknown key":           {"peer", config + "\nlimts: {upload: 1MiB/s}\n", 2, []string{"limts"}},
+		"unknown key inside":    {"peer", strings.Replace(config, "labels:", "limits: {uplaod: 1MiB/s}\nlabels:", 1), 2, []string{"uplaod"}},
+		"port in use":           {"peer", strings.Replace(config, "/host-1\n", "/other\n", 1), 1, []string{"address already in use", f.peers[0].ip}},
+		"data dir in use":       {"peer", strings.ReplaceAll(config, f.peers[0].ip, f.subnet+".99"), 1, []string{"host-1"}},
+		"insecure":              {"peer", strings.NewReplacer("tls: "+tls, "tls: off", "https:", "http:", "swarm_listen: "+f.peers[0].ip, "swarm_listen: 0.0.0.0").Replace(config), 2, []string{"insecure"}},
+		"relative hook":         {"peer", strings.Replace(config, "web: {}", "web: {hook: [deploy.sh]}", 1), 2, []string{"deploy.sh"}},
+		"tls":                   {"peer", strings.Replace(config, "tls: "+tls, "tls: on", 1), 2, []string{"tls"}},
+		"tls left out":          {"peer", strings.Replace(config, "tls: "+tls, "", 1), 2, []string{"tls: missing"}},
+		"no such certificate":   {"peer", strings.Replace(config, "host-1.crt", "host-9.crt", 1), 2, []string{"host-9.crt"}},
+		"another's certificate": {"peer", strings.Replace(config, tls, f.own.tls("ann"), 1), 2, []string{"operator"}},
+		"http with tls":         {"peer", strings.Replace(config, "https:", "http:", 1), 2, []string{"https://"}},
+		"no such key":           {"peer", strings.Replace(config, "trust: {keys: [", "trust: {keys: [RWx, ", 1), 2, []string{"trust"}},
+		"threshold":             {"peer", strings.Replace(config, "trust: {", "trust: {threshold: 2, ", 1), 2, []string{"threshold"}},
+		"no YAML":               {"seeder", "\t{", 2, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "crow.yaml")

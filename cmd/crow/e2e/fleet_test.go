@@ -56,7 +56,9 @@ type fleet struct {
 	peers  []*daemon
 
 	daemons    []*daemon
-	namespaces string // prefix of the hosts' network namespaces; empty: loopback
+	own        *credentials // nil: all is in the clear
+	operator   string       // config of the operator's commands
+	namespaces string       // prefix of the hosts' network namespaces; empty: loopback
 }
 
 // daemon is one crow process, which can be killed and started again.
@@ -79,16 +81,28 @@ type peerConfig struct {
 	app    string // the config of app web, in YAML flow style
 	labels string // in YAML flow style
 	data   string // data dir
+	trust  string // in YAML flow style
 	extra  string // more lines of config
 }
 
 // startSeeder starts a fleet that has no hosts yet.
 func startSeeder(t *testing.T, extra string) *fleet {
 	t.Helper()
+	f := &fleet{t: t, dir: t.TempDir(), subnet: randomSubnet(), own: newCredentials(t, "fleet")}
+	f.startSeederDaemon(extra)
+	return f
+}
+
+// startPlainSeeder starts a fleet without TLS and signatures.
+func startPlainSeeder(t *testing.T, extra string) *fleet {
+	t.Helper()
 	f := &fleet{t: t, dir: t.TempDir(), subnet: randomSubnet()}
 	f.startSeederDaemon(extra)
 	return f
 }
+
+// seederURL is where the control API is.
+func (f *fleet) seederURL() string { return f.own.scheme() + "://" + f.subnet + ".1:7400" }
 
 func randomSubnet() string { return fmt.Sprintf("127.%d.%d", 1+rand.IntN(254), rand.IntN(256)) }
 
@@ -100,9 +114,11 @@ listen: %[2]s:7400
 advertise: %[2]s
 swarm_listen: %[2]s:7401
 gossip_listen: %[2]s:7402
-tls: off
-%[3]s
-`, f.dir+"/seeder", f.subnet+".1", extra))
+%[3]s%[4]s
+`, f.dir+"/seeder", f.subnet+".1", f.own.daemonLines("seeder", "seeder", f.subnet+".1"), extra))
+	if f.own != nil {
+		f.operator = f.own.operator(f.seederURL())
+	}
 	f.seeder.start()
 	f.eventually(10*time.Second, "the seeder answers", func() error {
 		if r := f.crow("hosts"); r.code != 0 {
@@ -141,17 +157,17 @@ func (f *fleet) addPeer(c peerConfig) *daemon {
 	d := f.newDaemon("peer", name, i+1, fmt.Sprintf(`name: %s
 data_dir: %s
 advertise: %[3]s
-seeders: ["http://%[4]s:7400"]
+seeders: ["%[8]s"]
 swarm_listen: %[3]s:7401
 gossip_listen: %[3]s:7402
 gossip_join: ["%[4]s:7402"]
-tls: off
-disk_margin: 1MiB
+%[9]sdisk_margin: 1MiB
 labels: %[5]s
 apps:
   web: %[6]s
 %[7]s
-`, name, c.data, ip, f.subnet+".1", c.labels, c.app, c.extra))
+`, name, c.data, ip, f.subnet+".1", c.labels, c.app, c.extra, f.seederURL(),
+		f.own.daemonLines("peer", name, ip)+f.own.trustLine(c.trust)))
 	d.data = c.data
 	d.start()
 	f.peers = append(f.peers, d)
@@ -239,7 +255,12 @@ type result struct {
 // crow runs the CLI against the fleet's seeder.
 func (f *fleet) crow(args ...string) result {
 	f.t.Helper()
-	command := append(f.inside(0), crow, "--seeder", "http://"+f.subnet+".1:7400")
+	command := append(f.inside(0), crow)
+	if f.own != nil {
+		command = append(command, "--config", f.operator)
+	} else {
+		command = append(command, "--seeder", f.seederURL())
+	}
 	return runCommand(f.t, append(command, args...))
 }
 

@@ -13,27 +13,29 @@ import (
 )
 
 // metric reads a gauge from a daemon's /metrics.
-func metric(t *testing.T, url, name string) float64 {
-	t.Helper()
-	res, err := http.Get(url + "/metrics")
+func (f *fleet) metric(url, name string) float64 {
+	f.t.Helper()
+	client := f.client()
+	defer client.CloseIdleConnections()
+	res, err := client.Get(url + "/metrics")
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			if err != nil {
-				t.Fatal(err)
+				f.t.Fatal(err)
 			}
 			return n
 		}
 	}
-	t.Fatalf("%s has no %s", url, name)
+	f.t.Fatalf("%s has no %s", url, name)
 	return 0
 }
 
@@ -48,22 +50,22 @@ func TestManyDeploysLeaveNothing(t *testing.T) {
 		})
 	}
 	f.awaitHosts(2)
-	urls := map[*daemon]string{f.seeder: "http://" + f.subnet + ".1:7400"}
+	urls := map[*daemon]string{f.seeder: f.seederURL()}
 	for _, p := range f.peers {
-		urls[p] = "http://" + p.ip + ":7403"
+		urls[p] = "https://" + p.ip + ":7403"
 	}
 	files, goroutines := map[*daemon]int{}, map[*daemon]float64{}
 	for i := range deploys {
 		if i == warmUp {
 			for d, url := range urls {
-				files[d], goroutines[d] = openFiles(t, d.cmd.Process.Pid), metric(t, url, "go_goroutines")
+				files[d], goroutines[d] = openFiles(t, d.cmd.Process.Pid), f.metric(url, "go_goroutines")
 			}
 		}
 		f.push(0, artifact(t, 2000+i), fmt.Sprint(i))
 	}
 	for d, url := range urls {
 		f.eventually(30*time.Second, d.name+" is as small as after the first deploys", func() error {
-			n, g := openFiles(t, d.cmd.Process.Pid), metric(t, url, "go_goroutines")
+			n, g := openFiles(t, d.cmd.Process.Pid), f.metric(url, "go_goroutines")
 			if n > files[d]+10 || g > goroutines[d]+10 {
 				return fmt.Errorf("%d files, were %d; %v goroutines, were %v", n, files[d], g, goroutines[d])
 			}
@@ -157,7 +159,7 @@ func TestTruncatedUploadLeavesNothing(t *testing.T) {
 		return all
 	}
 	body, w := io.Pipe()
-	req, err := http.NewRequest(http.MethodPost, "http://"+f.subnet+".1:7400/v1/blobs", body)
+	req, err := http.NewRequest(http.MethodPost, f.seederURL()+"/v1/blobs", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +168,7 @@ func TestTruncatedUploadLeavesNothing(t *testing.T) {
 		w.Write(make([]byte, 3<<20))
 		w.CloseWithError(io.ErrClosedPipe)
 	}()
-	if res, err := http.DefaultClient.Do(req); err == nil {
+	if res, err := f.client().Do(req); err == nil {
 		res.Body.Close()
 		if res.StatusCode < 400 {
 			t.Errorf("a truncated upload was answered %s", res.Status)

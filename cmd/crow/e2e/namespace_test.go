@@ -55,10 +55,10 @@ func namespaces(t *testing.T, n int) (prefix string) {
 func TestNamespaces(t *testing.T) {
 	const hosts = 8
 	prefix := namespaces(t, hosts)
-	f := &fleet{t: t, dir: t.TempDir(), subnet: "10.78.0", namespaces: prefix}
-	f.startSeederDaemon("insecure: true")
+	f := &fleet{t: t, dir: t.TempDir(), subnet: "10.78.0", namespaces: prefix, own: newCredentials(t, "fleet")}
+	f.startSeederDaemon("")
 	for range hosts {
-		f.addPeer(peerConfig{app: hook(t, "unpack: true", recordingHook), extra: "insecure: true"})
+		f.addPeer(peerConfig{app: hook(t, "unpack: true", recordingHook)})
 	}
 	f.awaitHosts(hosts)
 	tree := makeTree(t)

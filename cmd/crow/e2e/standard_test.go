@@ -118,7 +118,7 @@ func (f *fleet) torrent(r control.Release) string {
 // nothing of crow but the torrent.
 func TestStandardClient(t *testing.T) {
 	needLibtorrent(t)
-	f := startSeeder(t, standard+"\nlimits: {upload: 4MiB/s}")
+	f := startPlainSeeder(t, standard+"\nlimits: {upload: 4MiB/s}")
 	hosts := []*daemon{f.addPeer(peerConfig{extra: standard}), f.addPeer(peerConfig{extra: standard})}
 	f.awaitHosts(len(hosts))
 	a := artifact(t, oddSize)

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"crow/internal/control"
+	"crow/internal/pki"
 )
 
 // newest is an app's newest release.
@@ -25,16 +25,16 @@ func (f *fleet) newest(app string) control.Release {
 }
 
 // scrape asks a tracker for a release's counts, in bencode.
-func scrape(t *testing.T, ip string, r control.Release) string {
-	t.Helper()
-	res, err := http.Get("http://" + ip + ":7404/scrape?" + url.Values{"info_hash": {string(r.InfoHash[:20])}}.Encode())
+func (f *fleet) scrape(ip string, r control.Release) string {
+	f.t.Helper()
+	res, err := f.client().Get("https://" + ip + ":7404/scrape?" + url.Values{"info_hash": {string(r.InfoHash[:20])}}.Encode())
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return string(b)
 }
@@ -42,10 +42,10 @@ func scrape(t *testing.T, ip string, r control.Release) string {
 // TestTrackerAlone has the tracker in a process of its own, which forgets
 // everything when it is killed.
 func TestTrackerAlone(t *testing.T) {
-	f := &fleet{t: t, dir: t.TempDir(), subnet: randomSubnet()}
-	tracker := f.newDaemon("tracker", "tracker", 200, fmt.Sprintf("listen: %s.200:7404\ntls: off\n", f.subnet))
+	f := &fleet{t: t, dir: t.TempDir(), subnet: randomSubnet(), own: newCredentials(t, "fleet")}
+	tracker := f.newDaemon("tracker", "tracker", 200, fmt.Sprintf("listen: %s.200:7404\ntls: %s\n", f.subnet, f.own.issue(pki.Request{Role: "tracker", Name: "tracker", Hosts: []string{f.subnet + ".200"}})))
 	tracker.start()
-	f.startSeederDaemon(fmt.Sprintf(`trackers: ["http://%s.200:7404/announce"]`, f.subnet))
+	f.startSeederDaemon(fmt.Sprintf(`trackers: ["https://%s.200:7404/announce"]`, f.subnet))
 	for range 3 {
 		f.addPeer(peerConfig{})
 	}
@@ -58,7 +58,7 @@ func TestTrackerAlone(t *testing.T) {
 		a := artifact(t, 16<<20)
 		f.push(0, a, version)
 		f.eventually(30*time.Second, "the tracker has heard that all hosts are done", func() error {
-			if counts := scrape(t, tracker.ip, f.newest("web")); !strings.Contains(counts, "10:downloadedi3e") {
+			if counts := f.scrape(tracker.ip, f.newest("web")); !strings.Contains(counts, "10:downloadedi3e") {
 				return fmt.Errorf("it says %q", counts)
 			}
 			return nil
