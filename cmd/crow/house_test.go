@@ -122,6 +122,21 @@ var rulesOfTheHouse = []struct {
 		func(pkg string) bool { return pkg == "github.com/anacrolix/torrent" },
 	},
 	{
+		"only internal/signing knows minisign",
+		func(room string) bool { return room != "internal/signing" },
+		func(pkg string) bool { return below(pkg, "aead.dev/minisign") },
+	},
+	{
+		"no daemon makes certificates: the CA's key is on no server",
+		func(room string) bool { return !isProgram(room) },
+		func(pkg string) bool { return pkg == "crow/internal/pki" },
+	},
+	{
+		"a seeder signs nothing, nor says who may",
+		func(room string) bool { return below(room, "seeder") || room == "tracker" },
+		func(pkg string) bool { return pkg == "crow/internal/signing" },
+	},
+	{
 		"the vocabulary stands on the standard library alone",
 		func(room string) bool { return room == "internal/release" },
 		func(pkg string) bool { return below(pkg, "crow") || strings.Contains(strings.Split(pkg, "/")[0], ".") },
@@ -165,6 +180,7 @@ func TestRulesDeny(t *testing.T) {
 		{"internal/swarm", "crow/peer/hook"}, {"seeder", "crow/peer"}, {"peer/stage", "crow/seeder/build"},
 		{"tracker", "crow/seeder"}, {"peer", "github.com/urfave/cli/v3"}, {"seeder", "os/signal"},
 		{"seeder", "github.com/hashicorp/serf/serf"}, {"peer", "github.com/anacrolix/torrent"},
+		{"peer", "aead.dev/minisign"}, {"seeder", "crow/internal/pki"}, {"seeder/build", "crow/internal/signing"},
 		{"internal/release", "go.uber.org/zap"}, {"internal/release", "crow/internal/store"},
 	}
 	for _, c := range cases {

@@ -35,7 +35,7 @@ func (a *app) push() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if o.signer, err = s.signer(cmd); err != nil {
+			if o.signer, err = s.signer(ctx, cmd); err != nil {
 				return err
 			}
 			return s.push(ctx, cmd.Args().First(), o)

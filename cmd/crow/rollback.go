@@ -29,7 +29,7 @@ func (a *app) rollback() *cli.Command {
 			if err := release.ValidateApp(app); err != nil {
 				return usagef("rollback: which app? %v", err)
 			}
-			signer, err := s.signer(cmd)
+			signer, err := s.signer(ctx, cmd)
 			if err != nil {
 				return err
 			}

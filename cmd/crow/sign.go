@@ -64,7 +64,7 @@ func (a *app) sign() *cli.Command {
 }
 
 func (s *session) sign(ctx context.Context, cmd *cli.Command, ref release.Ref, digest release.Digest) error {
-	signer, err := s.signer(cmd)
+	signer, err := s.signer(ctx, cmd)
 	if err != nil {
 		return err
 	}
@@ -106,14 +106,14 @@ func (g signer) String() string {
 
 // signer reads the keys that the command line names, else the environment, else
 // the config file.
-func (s *session) signer(cmd *cli.Command) (signer, error) {
+func (s *session) signer(ctx context.Context, cmd *cli.Command) (signer, error) {
 	var g signer
 	files := cmd.StringSlice("sign-key")
 	if text := os.Getenv(envSigningKey); len(files) == 0 && text != "" {
 		if _, err := os.Stat(text); !errors.Is(err, fs.ErrNotExist) && len(text) < 4096 && !strings.Contains(text, "\n") {
 			files = []string{text}
 		} else {
-			return g, g.add(envSigningKey, []byte(text), s)
+			return g, g.add(ctx, envSigningKey, []byte(text), s)
 		}
 	}
 	if len(files) == 0 {
@@ -124,15 +124,15 @@ func (s *session) signer(cmd *cli.Command) (signer, error) {
 		if err != nil {
 			return g, &fault{kind: usage, text: fmt.Sprintf("signing key %s: %s", file, reason(err)), cause: err}
 		}
-		if err := g.add(file, b, s); err != nil {
+		if err := g.add(ctx, file, b, s); err != nil {
 			return g, err
 		}
 	}
 	return g, nil
 }
 
-func (g *signer) add(from string, text []byte, s *session) error {
-	key, err := signing.ParsePrivateKey(text, func() ([]byte, error) { return s.passphrase(from) })
+func (g *signer) add(ctx context.Context, from string, text []byte, s *session) error {
+	key, err := signing.ParsePrivateKey(text, func() ([]byte, error) { return s.passphrase(ctx, from) })
 	if err != nil {
 		return &fault{kind: usage, text: fmt.Sprintf("signing key %s: %v", from, err), cause: err}
 	}
@@ -141,18 +141,14 @@ func (g *signer) add(from string, text []byte, s *session) error {
 }
 
 // passphrase asks the environment, then whoever sits at the terminal.
-func (s *session) passphrase(key string) ([]byte, error) {
+func (s *session) passphrase(ctx context.Context, key string) ([]byte, error) {
 	if p, ok := os.LookupEnv(envSigningPassphrase); ok {
 		return []byte(p), nil
 	}
-	in := int(os.Stdin.Fd())
-	if !term.IsTerminal(in) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, fmt.Errorf("it has a passphrase: set %s", envSigningPassphrase)
 	}
-	fmt.Fprintf(s.err, "passphrase of %s: ", key)
-	p, err := term.ReadPassword(in)
-	fmt.Fprintln(s.err)
-	return p, err
+	return s.ask(ctx, "passphrase of "+key+": ")
 }
 
 // manifest signs a release's manifest with all keys.
