@@ -109,13 +109,13 @@ func (a *app) keyShow() *cli.Command {
 		Name:      "show",
 		Usage:     "show the ID and the public key of key files",
 		ArgsUsage: "FILE...",
-		Action: a.action(math.MaxInt, func(_ context.Context, cmd *cli.Command, s *session) error {
+		Action: a.action(math.MaxInt, func(ctx context.Context, cmd *cli.Command, s *session) error {
 			if !cmd.Args().Present() {
 				return usagef("key show: which file?")
 			}
 			var all []keyInfo
 			for _, path := range cmd.Args().Slice() {
-				info, err := s.keyIn(path)
+				info, err := s.keyIn(ctx, path)
 				if err != nil {
 					return err
 				}
@@ -127,7 +127,7 @@ func (a *app) keyShow() *cli.Command {
 }
 
 // keyIn reads a key file of either kind; a secret key may need its passphrase.
-func (s *session) keyIn(path string) (keyInfo, error) {
+func (s *session) keyIn(ctx context.Context, path string) (keyInfo, error) {
 	b, err := readBounded(path, maxKeyLen)
 	if err != nil {
 		return keyInfo{}, &fault{kind: usage, text: fmt.Sprintf("key %s: %s", path, reason(err)), cause: err}
@@ -136,7 +136,7 @@ func (s *session) keyIn(path string) (keyInfo, error) {
 	kind := keyPublic
 	if err != nil { // which must not be shown: it quotes what may be a secret key
 		var own signer
-		if err := own.add(path, b, s); err != nil {
+		if err := own.add(ctx, path, b, s); err != nil {
 			return keyInfo{}, err
 		}
 		kind, public = keySecret, own.keys[0].Public()
