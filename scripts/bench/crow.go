@@ -9,6 +9,7 @@ import (
 
 // variant is how a run of crow differs from the plain one.
 type variant struct {
+	tls  bool // mutual TLS, a gossip key, and hosts that want releases signed
 	slow bool // the last host has a tenth of the others' rate
 	late bool // the last host's agent starts half of T1 after the push
 	apps int  // pushed at once
@@ -32,15 +33,30 @@ func (v variant) run(ctx context.Context, s *stage) (d delivery, err error) {
 	if err != nil {
 		return d, err
 	}
+	f, err := v.fleet(s)
+	if err != nil {
+		return d, fmt.Errorf("make the fleet: %w", err)
+	}
+	defer f.calls.CloseIdleConnections()
 	onTime := s.net.all()
 	if v.late {
 		onTime = onTime[:len(onTime)-1]
 	}
-	f, err := startFleet(ctx, s, onTime)
-	if err != nil {
+	if err := f.launch(ctx, onTime); err != nil {
 		return d, fmt.Errorf("start the fleet: %w", err)
 	}
 	return v.measure(ctx, f, files)
+}
+
+func (v variant) fleet(s *stage) (*fleet, error) {
+	if !v.tls {
+		return newFleet(s, nil)
+	}
+	own, err := newCredentials(s.path("keys"))
+	if err != nil {
+		return nil, err
+	}
+	return newFleet(s, own)
 }
 
 // files are what the apps are pushed from; the first is the run's own.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"crow/internal/transport"
 )
 
 // namespaceDir is where ip keeps the namespaces that have names.
@@ -33,6 +35,24 @@ func (n *network) client(host int) *http.Client {
 			DisableKeepAlives: true, // else they would keep the namespace
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				return dialIn(ctx, name, network, addr)
+			},
+		},
+	}
+}
+
+// secureClient is client for https to a seeder. It keeps its connection, which
+// the caller closes: a handshake for each look would be charged to the seeder.
+func (n *network) secureClient(host int, safe transport.Security) *http.Client {
+	name := n.name(host)
+	return &http.Client{
+		Timeout: callTimeout,
+		Transport: &http.Transport{
+			DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := dialIn(ctx, name, network, addr)
+				if err != nil {
+					return nil, err
+				}
+				return safe.Client(ctx, conn, addr, transport.RoleSeeder)
 			},
 		},
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 const fleetVersion = "1.0.0"
@@ -19,20 +21,16 @@ listen: 0.0.0.0:7400
 advertise: %s
 swarm_listen: 0.0.0.0:7401
 gossip_listen: 0.0.0.0:7402
-tls: off
-insecure: true
-`
+%s`
 
 const peerYAML = `name: %s
 data_dir: %q
 advertise: %s
-seeders: ["http://%[4]s:7400"]
+seeders: [%[6]q]
 swarm_listen: 0.0.0.0:7401
 gossip_listen: 0.0.0.0:7402
 gossip_join: ["%[4]s:7402"]
-tls: off
-insecure: true
-disk_margin: 1MiB
+%[7]sdisk_margin: 1MiB
 labels: {role: web}
 apps:
   "*": {hook: [%[5]q], unpack: false, keep: 2}
@@ -42,46 +40,66 @@ apps:
 // builds pushed from host 0.
 type fleet struct {
 	*stage
+	own    *credentials // nil: all is in the clear
+	calls  *http.Client // of client
 	client *control.Client
 	hook   string
 }
 
-// startFleet starts a seeder and peers and waits until it knows them all.
-func startFleet(ctx context.Context, s *stage, hosts []int) (*fleet, error) {
-	c, err := control.NewClient(fmt.Sprintf("http://%s:7400", address(0)), s.net.client(0))
+// newFleet makes what the daemons will need and starts none.
+func newFleet(s *stage, own *credentials) (*fleet, error) {
+	calls, err := own.client(s.net)
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{stage: s, client: c, hook: s.path("hook")}
+	f := &fleet{stage: s, own: own, calls: calls, hook: s.path("hook")}
+	if f.client, err = control.NewClient(own.seederURL(), calls); err != nil {
+		return nil, err
+	}
 	script := fmt.Sprintf("#!/bin/sh\n: > '%s'\"$CROW_APP-$CROW_HOST\"\n", s.path(markPrefix))
-	if err := os.WriteFile(f.hook, []byte(script), 0o755); err != nil {
-		return nil, err
+	return f, os.WriteFile(f.hook, []byte(script), 0o755)
+}
+
+// launch starts a seeder and peers and waits until it knows them all.
+func (f *fleet) launch(ctx context.Context, hosts []int) error {
+	if err := f.addSeeder(); err != nil {
+		return err
 	}
-	if err := f.daemon("seeder", "seeder", 0, fmt.Sprintf(seederYAML, s.path("seeder"), address(0))); err != nil {
-		return nil, err
-	}
-	if err := s.awaitPort(ctx, 0, "7400"); err != nil {
-		return nil, err
+	if err := f.awaitPort(ctx, 0, "7400"); err != nil {
+		return err
 	}
 	for _, host := range hosts {
 		if err := f.addPeer(host); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return f, f.awaitHosts(ctx, len(hosts))
+	return f.awaitHosts(ctx, len(hosts))
+}
+
+func (f *fleet) addSeeder() error {
+	protection, err := f.own.config(transport.RoleSeeder, "seeder", address(0))
+	if err != nil {
+		return err
+	}
+	return f.daemon(transport.RoleSeeder, "seeder", 0, fmt.Sprintf(seederYAML, f.path("seeder"), address(0), protection))
 }
 
 func (f *fleet) addPeer(host int) error {
 	name := hostName(host)
-	return f.daemon("peer", name, host, fmt.Sprintf(peerYAML, name, f.path(name), address(host), address(0), f.hook))
+	protection, err := f.own.config(transport.RolePeer, name, address(host))
+	if err != nil {
+		return err
+	}
+	return f.daemon(transport.RolePeer, name, host, fmt.Sprintf(peerYAML,
+		name, f.path(name), address(host), address(0), f.hook, f.own.seederURL(), protection))
 }
 
-func (f *fleet) daemon(command, name string, host int, config string) error {
+func (f *fleet) daemon(role transport.Role, name string, host int, config string) error {
 	path := f.path(name + ".yaml")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return err
 	}
-	j := job{name: name, host: host, args: []string{f.tools.crow, command, "--config", path}}
+	j := job{name: name, host: host, args: []string{f.tools.crow, string(role), "--config", path}}
 	if host == 0 {
 		j.part = partSeeder
 	}
@@ -107,10 +125,11 @@ func (f *fleet) awaitHosts(ctx context.Context, n int) error {
 
 // push starts crow push of a file as an app's release to all hosts.
 func (f *fleet) push(app string, file artifact) (*process, error) {
-	return f.start(job{name: "push-" + app, part: partOther, ends: true, args: []string{
-		f.tools.crow, "--seeder", f.client.URL(), "--progress", "none", "push", file.path,
+	args := append([]string{f.tools.crow}, f.own.flags()...)
+	return f.start(job{name: "push-" + app, part: partOther, ends: true, args: append(args,
+		"--progress", "none", "push", file.path,
 		"--app", app, "--version", fleetVersion, "--target", "role=web", "--timeout", "12h", // bench has its own limit
-	}})
+	)})
 }
 
 // settled waits until the seeder has heard from all hosts of an app's deploy

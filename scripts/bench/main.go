@@ -3,6 +3,9 @@
 // machines itself, as network namespaces with links of a chosen rate, and prints
 // a table for the README. make bench runs it; it needs root.
 //
+// crow is measured twice: in the clear, as the others are, and with all that
+// protects a fleet.
+//
 // Every figure is taken from outside: a host is done at the modification time
 // of a mark that its own process wrote, CPU comes from wait4, memory from /proc.
 // Ratios are to http1, one host alone by plain HTTP, in the same run.

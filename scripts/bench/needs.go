@@ -40,7 +40,7 @@ type need struct {
 }
 
 func (i inspection) needs() []need {
-	crow := []string{nameAria2, nameLibtorrent, nameCrow, nameUneven, nameLate, nameApps}
+	crow := []string{nameAria2, nameLibtorrent, nameCrow, nameCrowTLS, nameUneven, nameLate, nameApps}
 	return []need{
 		{i.root, "network namespaces need root", "run bin/bench, which make bench builds, with sudo and the same flags", nil},
 		{i.ip && i.tc, "ip or tc is missing", "apt-get install iproute2", nil},

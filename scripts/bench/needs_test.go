@@ -13,20 +13,20 @@ func TestRunnable(t *testing.T) {
 		want  string
 		notes []string // words of each
 	}{
-		{"all there", func(*inspection) {}, "http1 http aria2 libtorrent crow crow --apps", nil},
+		{"all there", func(*inspection) {}, "http1 http aria2 libtorrent crow crow-tls crow --apps", nil},
 		{"not root", func(i *inspection) { i.root = false }, "", []string{"root"}},
 		{"no tc", func(i *inspection) { i.tc = false }, "", []string{"iproute2"}},
 		{"no ip, not root: one reason will do", func(i *inspection) { i.ip, i.root = false, false }, "", []string{"root"}},
-		{"no aria2", func(i *inspection) { i.aria2 = false }, "http1 http libtorrent crow crow --apps", []string{"apt-get install aria2"}},
-		{"no libtorrent", func(i *inspection) { i.libtorrent = false }, "http1 http aria2 crow crow --apps", []string{"python3-libtorrent"}},
+		{"no aria2", func(i *inspection) { i.aria2 = false }, "http1 http libtorrent crow crow-tls crow --apps", []string{"apt-get install aria2"}},
+		{"no libtorrent", func(i *inspection) { i.libtorrent = false }, "http1 http aria2 crow crow-tls crow --apps", []string{"python3-libtorrent"}},
 		{"no crow", func(i *inspection) { i.crow = "" }, "http1 http", []string{"no crow at bin/crow"}},
-		{"neither", func(i *inspection) { i.crow, i.aria2 = "", false }, "http1 http", []string{"aria2, libtorrent, crow, crow --apps left out"}},
-		{"leftovers", func(i *inspection) { i.leftBehind = []string{"crowbench1-0", "crowbench1-1"} }, "http1 http aria2 libtorrent crow crow --apps",
+		{"neither", func(i *inspection) { i.crow, i.aria2 = "", false }, "http1 http", []string{"aria2, libtorrent, crow, crow-tls, crow --apps left out"}},
+		{"leftovers", func(i *inspection) { i.leftBehind = []string{"crowbench1-0", "crowbench1-1"} }, "http1 http aria2 libtorrent crow crow-tls crow --apps",
 			[]string{"ip netns del crowbench1-0; ip netns del crowbench1-1"}},
 	} {
 		i := full
 		test.lack(&i)
-		got, notes := runnable([]string{nameHTTP1, nameHTTP, nameAria2, nameLibtorrent, nameCrow, nameApps}, i)
+		got, notes := runnable([]string{nameHTTP1, nameHTTP, nameAria2, nameLibtorrent, nameCrow, nameCrowTLS, nameApps}, i)
 		if strings.Join(got, " ") != test.want || len(notes) != len(test.notes) {
 			t.Errorf("%s: got %v, %q", test.name, got, notes)
 			continue

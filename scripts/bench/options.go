@@ -25,7 +25,7 @@ const usage = `usage: bench [flags]    (or: make bench BENCH_FLAGS='...')
 Times bringing one random file from host 0 to N hosts in network namespaces.
 Without flags: 16 hosts, 64 MiB, 50mbit links, all systems, one run; about five minutes.
 --preset equal is the whole table: five scenarios, five runs; about three and a half hours,
-more than two of them plain HTTP to all hosts at once (leave it out: --systems http1,aria2,libtorrent,crow).
+more than two of them plain HTTP to all hosts at once (leave it out: --systems http1,aria2,libtorrent,crow,crow-tls).
 
 `
 

@@ -17,7 +17,7 @@ func TestDefaults(t *testing.T) {
 	if want := []scenario{{Hosts: 16, Size: 64 << 20, Rate: 50e6}}; !reflect.DeepEqual(o.scenarios, want) {
 		t.Errorf("scenarios %v", o.scenarios)
 	}
-	if got := strings.Join(o.wanted(), " "); o.runs != 1 || got != "http1 http aria2 libtorrent crow" {
+	if got := strings.Join(o.wanted(), " "); o.runs != 1 || got != "http1 http aria2 libtorrent crow crow-tls" {
 		t.Errorf("%d runs of %s", o.runs, got)
 	}
 }
@@ -29,10 +29,12 @@ func TestOptions(t *testing.T) {
 		scenarios int
 		wanted    string
 	}{
-		{"--preset equal", 5, 5, "http1 http aria2 libtorrent crow"},
+		{"--preset equal", 5, 5, "http1 http aria2 libtorrent crow crow-tls"},
 		{"--preset equal --runs 2 --systems crow", 2, 5, "http1 crow"},
 		{"--preset equal --systems crow --uneven", 5, 5, "http1 crow crow --uneven"},
 		{"--systems crow,http1,crow", 1, 1, "http1 crow"},
+		{"--systems crow-tls", 1, 1, "http1 crow-tls"},
+		{"--systems crow-tls --join-late", 1, 1, "http1 crow-tls crow crow --join-late"},
 		{"--systems aria2 --join-late", 1, 1, "http1 aria2 crow crow --join-late"},
 		{"--systems crow,http --uneven --join-late --apps 3", 1, 1, "http1 crow http crow --uneven crow --join-late crow --apps"},
 		{"--systems http --rate none --apps 1", 1, 1, "http1 http"},

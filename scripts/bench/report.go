@@ -30,6 +30,7 @@ const legend = `Each figure is the median of the runs, with the least and the mo
 The makespan ends when the last host has the whole file; crow's begins with the push and ends with the last deploy hook, that of the others begins when
 the first host's client is started. Copies sent (by the seeder) and fetched twice are the systems' own counts; --json has those of the links too. CPU is of all
 processes from their start to their end. Memory is VmHWM; libtorrent maps its files into memory, and they count.
+crow is in the clear; crow-tls is crow with mutual TLS for HTTP and between neighbours, a gossip key, and a signed release, which hosts would not run unsigned.
 `
 
 // markdown is the report for people.

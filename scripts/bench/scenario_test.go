@@ -50,7 +50,7 @@ func TestLimit(t *testing.T) {
 	s := scenario{Hosts: 16, Size: 64 << 20, Rate: 50e6}
 	const t1 = 11 * time.Second
 	for name, want := range map[string]time.Duration{
-		nameCrow: time.Minute + 10*t1, nameAria2: time.Minute + 10*t1,
+		nameCrow: time.Minute + 10*t1, nameCrowTLS: time.Minute + 10*t1, nameAria2: time.Minute + 10*t1,
 		nameHTTP:   time.Minute + 42*t1, // 16 of which it takes
 		nameUneven: time.Minute + 100*t1, nameApps: time.Minute + 30*t1,
 	} {

@@ -87,7 +87,7 @@ func TestSmoke(t *testing.T) {
 		seen[o.System] = true
 		checkFigures(t, o)
 	}
-	if !seen[nameHTTP1] || !seen[nameHTTP] || !seen[nameCrow] {
+	if !seen[nameHTTP1] || !seen[nameHTTP] || !seen[nameCrow] || !seen[nameCrowTLS] {
 		t.Errorf("only %v ran", seen)
 	}
 }

@@ -14,6 +14,7 @@ const (
 	nameAria2      = "aria2"
 	nameLibtorrent = "libtorrent"
 	nameCrow       = "crow"
+	nameCrowTLS    = "crow-tls"
 
 	nameUneven = "crow --uneven"
 	nameLate   = "crow --join-late"
@@ -25,7 +26,7 @@ type system func(ctx context.Context, s *stage) (delivery, error)
 
 // systemNames are all systems but the trials, in the order of the table.
 func systemNames() []string {
-	return []string{nameHTTP1, nameHTTP, nameAria2, nameLibtorrent, nameCrow}
+	return []string{nameHTTP1, nameHTTP, nameAria2, nameLibtorrent, nameCrow, nameCrowTLS}
 }
 
 func systemOf(name string, apps int) system {
@@ -38,14 +39,17 @@ func systemOf(name string, apps int) system {
 		return runAria2
 	case nameLibtorrent:
 		return runLibtorrent
-	case nameUneven:
-		return variant{slow: true, apps: 1}.run
-	case nameLate:
-		return variant{late: true, apps: 1}.run
-	case nameApps:
-		return variant{apps: apps}.run
 	}
-	return variant{apps: 1}.run
+	return variantOf(name, apps).run
+}
+
+// variantOf is what a system that is crow, or a trial, differs in.
+func variantOf(name string, apps int) variant {
+	v := variant{tls: name == nameCrowTLS, slow: name == nameUneven, late: name == nameLate, apps: 1}
+	if name == nameApps {
+		v.apps = apps
+	}
+	return v
 }
 
 func isTrial(name string) bool { return !slices.Contains(systemNames(), name) }
