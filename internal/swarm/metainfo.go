@@ -32,23 +32,49 @@ func ParseTorrent(b []byte) (Torrent, error) {
 	if err != nil {
 		return Torrent{}, fmt.Errorf("%w torrent: info: %w", release.ErrInvalid, err)
 	}
-	files := info.UpvertedFiles()
+	// Before anything that counts pieces: the library divides by their length.
+	if info.PieceLength < release.MinPieceLength || info.PieceLength > release.MaxPieceLength {
+		return Torrent{}, fmt.Errorf("%w torrent: piece length %d", release.ErrInvalid, info.PieceLength)
+	}
+	file, ok := onlyFile(info.FileTree)
 	switch {
 	case !info.HasV2() || info.HasV1():
 		return Torrent{}, fmt.Errorf("%w torrent: not BitTorrent v2 only", release.ErrInvalid)
-	case len(files) != 1 || info.Private == nil || !*info.Private:
+	case !ok || info.Private == nil || !*info.Private:
 		return Torrent{}, fmt.Errorf("%w torrent: not a private torrent of one file", release.ErrInvalid)
-	case info.PieceLength < release.MinPieceLength || info.PieceLength > release.MaxPieceLength:
-		return Torrent{}, fmt.Errorf("%w torrent: piece length %d", release.ErrInvalid, info.PieceLength)
-	case files[0].Length <= 0 || files[0].Length > release.MaxArtifactSize:
-		return Torrent{}, fmt.Errorf("%w torrent: size %d", release.ErrInvalid, files[0].Length)
+	case file.Length <= 0 || file.Length > release.MaxArtifactSize:
+		return Torrent{}, fmt.Errorf("%w torrent: size %d", release.ErrInvalid, file.Length)
 	}
-	if err := metainfo.ValidatePieceLayers(mi.PieceLayers, &info.FileTree, info.PieceLength); err != nil {
+	pieces := int((file.Length + info.PieceLength - 1) / info.PieceLength)
+	if err := validateLayers(mi, info, file, pieces); err != nil {
 		return Torrent{}, fmt.Errorf("%w torrent: piece layers: %w", release.ErrInvalid, err)
 	}
-	size := files[0].Length
 	return Torrent{
-		InfoHash: sha256.Sum256(mi.InfoBytes), Size: size, PieceLength: info.PieceLength,
-		Pieces: int((size + info.PieceLength - 1) / info.PieceLength), infoBytes: mi.InfoBytes, layers: mi.PieceLayers,
+		InfoHash: sha256.Sum256(mi.InfoBytes), Size: file.Length, PieceLength: info.PieceLength,
+		Pieces: pieces, infoBytes: mi.InfoBytes, layers: mi.PieceLayers,
 	}, nil
+}
+
+// onlyFile returns the file of a tree that has one, at its top.
+func onlyFile(tree metainfo.FileTree) (f metainfo.FileTreeFile, ok bool) {
+	if len(tree.Dir) != 1 {
+		return f, false
+	}
+	for _, only := range tree.Dir {
+		f, ok = only.File, len(only.Dir) == 0
+	}
+	return f, ok
+}
+
+// validateLayers checks that there is a hash for each piece, and nothing else: the
+// library checks that they lead to the root, and takes too few of them.
+func validateLayers(mi *metainfo.MetaInfo, info metainfo.Info, file metainfo.FileTreeFile, pieces int) error {
+	want := 0
+	if pieces > 1 {
+		want = pieces * sha256.Size
+	}
+	if got := len(mi.PieceLayers[file.PiecesRoot]); got != want || len(mi.PieceLayers) > min(want, 1) {
+		return fmt.Errorf("%d bytes in %d layers, want %d in one", got, len(mi.PieceLayers), want)
+	}
+	return metainfo.ValidatePieceLayers(mi.PieceLayers, &info.FileTree, info.PieceLength)
 }
