@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // headHash hashes the front of a download while the rest is on its way, so that
@@ -14,6 +15,7 @@ type headHash struct {
 	path string
 	news chan int64 // capacity 1: the newest length of the front, in bytes
 	done chan struct{}
+	idle atomic.Bool // nobody wants the sum any more
 
 	// Until done is closed these are the goroutine's.
 	sum hash.Hash
@@ -37,13 +39,31 @@ func (h *headHash) advance(n int64) {
 	h.news <- n
 }
 
-// stop ends the hashing. It does not wait: the disk may hang.
-func (h *headHash) stop() { close(h.news) }
+// stop ends the hashing with the read that is under way. It does not wait: the
+// disk may hang.
+func (h *headHash) stop() {
+	h.idle.Store(true)
+	close(h.news)
+}
+
+// whileWanted reads until stop.
+type whileWanted struct {
+	io.Reader
+	idle *atomic.Bool
+}
+
+// Read implements io.Reader.
+func (w whileWanted) Read(b []byte) (int, error) {
+	if w.idle.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	return w.Reader.Read(b)
+}
 
 // finish ends the hashing and returns the sum so far and how many bytes it
 // covers.
 func (h *headHash) finish(ctx context.Context) (hash.Hash, int64, error) {
-	h.stop()
+	close(h.news)
 	select {
 	case <-h.done:
 		return h.sum, h.n, nil
@@ -67,7 +87,7 @@ func (h *headHash) run() {
 		if to <= h.n {
 			continue
 		}
-		n, err := io.CopyBuffer(h.sum, io.NewSectionReader(f, h.n, to-h.n), buffer)
+		n, err := io.CopyBuffer(h.sum, whileWanted{io.NewSectionReader(f, h.n, to-h.n), &h.idle}, buffer)
 		if h.n += n; err != nil {
 			return // what is in the sum is right; the rest is read by who finishes it
 		}

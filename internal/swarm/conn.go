@@ -148,7 +148,12 @@ func (c *conn) post(piece []byte) error {
 // pump sends the blocks in the outbox, one whenever the uplink has a slot for
 // this connection, until there are none.
 func (c *conn) pump() {
-	t := c.peer.Load().to // there is one: pieces follow a handshake
+	p := c.peer.Load()
+	if p == nil { // its transfer was dropped while it shook hands
+		c.Close()
+		return
+	}
+	t := p.to
 	for !c.outbox.rest() {
 		release, ok := c.swarm.uplink.acquire(&t.turn, c.ended)
 		if !ok {

@@ -24,10 +24,12 @@ type limits struct {
 type limit struct {
 	rate    atomic.Int64 // bytes a second; 0: none
 	limiter *rate.Limiter
+	changed atomic.Pointer[chan struct{}] // closed when the rate changes: who waits asks anew
 }
 
 func newLimit(to release.Rate) *limit {
 	l := &limit{limiter: rate.NewLimiter(rate.Inf, limitSlice)}
+	l.changed.Store(new(chan struct{}))
 	l.set(to)
 	return l
 }
@@ -38,10 +40,14 @@ func (l *limit) set(to release.Rate) {
 	l.rate.Store(int64(to))
 	if to <= 0 {
 		l.limiter.SetLimit(rate.Inf)
-		return
+	} else {
+		l.limiter.SetBurst(max(limitSlice, int(to/10)))
+		l.limiter.SetLimit(rate.Limit(to))
 	}
-	l.limiter.SetBurst(max(limitSlice, int(to/10)))
-	l.limiter.SetLimit(rate.Limit(to))
+	anew := make(chan struct{})
+	if old := *l.changed.Swap(&anew); old != nil {
+		close(old)
+	}
 }
 
 // on tells whether there is a limit.
@@ -50,19 +56,25 @@ func (l *limit) on() bool { return l.rate.Load() > 0 }
 // wait waits until n bytes, limitSlice at most, are within the limit, or done is
 // closed: then it is false.
 func (l *limit) wait(n int, done <-chan struct{}) bool {
-	r := l.limiter.ReserveN(time.Now(), n)
-	delay := r.Delay()
-	if delay == 0 {
-		return true
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-done:
-		r.Cancel()
-		return false
+	for {
+		changed := *l.changed.Load() // before the rate is looked at
+		r := l.limiter.ReserveN(time.Now(), n)
+		delay := r.Delay()
+		if delay == 0 {
+			return true
+		}
+		timer := time.NewTimer(delay)
+		select {
+		case <-timer.C:
+			return true
+		case <-done:
+			timer.Stop()
+			r.Cancel()
+			return false
+		case <-changed: // at the old rate it could take hours
+			timer.Stop()
+			r.Cancel()
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"crow/internal/release"
@@ -132,4 +133,29 @@ func TestWindowUnderALimit(t *testing.T) {
 			t.Errorf("%d bytes a second, %d connections: window %d, want %d", c.rate, c.conns, got, c.want)
 		}
 	}
+}
+
+// Who waits under a low limit goes on when it is lifted.
+func TestLiftedLimitFreesWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimit(1) // a byte a second
+		if !l.wait(limitSlice, nil) {
+			t.Fatal("the first slice is the burst")
+		}
+		began, went := time.Now(), make(chan bool)
+		go func() { went <- l.wait(limitSlice, nil) }()
+		time.Sleep(time.Second)
+		l.set(0)
+		if !<-went || time.Since(began) != time.Second {
+			t.Errorf("went on after %s", time.Since(began))
+		}
+		l.set(1 << 10)
+		done := make(chan struct{})
+		go func() { went <- l.wait(limitSlice, done) }()
+		time.Sleep(time.Second)
+		close(done)
+		if <-went {
+			t.Error("a closed connection went on")
+		}
+	})
 }

@@ -47,7 +47,8 @@ func (c *incoming) handshake(h []byte) {
 	c.asked.fast = h[handshakeReserved+7]&fastBit != 0
 	t := c.swarm.find([20]byte(h[handshakeHash:handshakePeer]))
 	if t == nil {
-		return // the client will hang up
+		c.refused = true // the client would hang up too, unless it drops the torrent only now
+		return
 	}
 	id := string(h[handshakePeer:])
 	p := &neighbour{conn: (*conn)(c), to: t, since: time.Now(), holds: newPieceSet(t.meta.Pieces), seeder: strings.HasPrefix(id, seederPrefix)}

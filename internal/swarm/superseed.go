@@ -13,11 +13,12 @@ const openPieces = 2
 // of something that nobody has, so it waits for the guests to pass on what they
 // have among themselves.
 const (
-	// A piece that no guest has completed is shown to another one when it takes
-	// this many times as long as others did, and minLate at least.
+	// A piece that no guest has completed, or that one alone holds and does not pass
+	// on, is shown to another one when that takes this many times as long as others
+	// took to be completed, and minLate at least.
 	lateFactor = 2
 	minLate    = time.Second
-	// Pieces that some guest holds are shown again when no guest has completed
+	// All that some guest holds is shown again when no guest has completed
 	// one that was new to all for this long.
 	quietAfter = 2 * time.Second
 	// reviewPeriod is how often it is seen to.
@@ -40,7 +41,7 @@ type showing struct {
 type shownPiece struct {
 	shown int       // to so many guests, but for those that left without it
 	held  int       // by so many guests
-	at    time.Time // when it was last shown
+	at    time.Time // when it was last shown, or since when some guest holds it alone
 }
 
 // guest is one neighbour of a seeder: what it holds and what it was shown.
@@ -49,7 +50,7 @@ type guest struct {
 	joined bool
 	holds  []bool
 	shown  []bool
-	open   int // shown, not yet held
+	open   map[int]time.Time // pieces that were shown and are not yet held, since when
 	gone   bool
 }
 
@@ -58,7 +59,7 @@ func newShowing(pieces int) *showing {
 }
 
 func (s *showing) newGuest(tell func(pieces []int)) *guest {
-	return &guest{tell: tell, holds: make([]bool, len(s.pieces)), shown: make([]bool, len(s.pieces))}
+	return &guest{tell: tell, holds: make([]bool, len(s.pieces)), shown: make([]bool, len(s.pieces)), open: map[int]time.Time{}}
 }
 
 // join returns the first pieces to show a guest. What it has told of its own
@@ -150,23 +151,22 @@ func (s *showing) hold(g *guest, piece int, now time.Time) {
 	p := &s.pieces[piece]
 	g.holds[piece] = true
 	if p.held++; p.held == 1 {
-		s.news = now
+		s.news, p.at = now, now
 	}
-	if g.shown[piece] {
-		g.open--
-		s.typical += (now.Sub(p.at) - s.typical) / 16
+	if since, ok := g.open[piece]; ok {
+		delete(g.open, piece)
+		s.typical += (now.Sub(since) - s.typical) / 16
 	}
 }
 
 func (s *showing) fill(g *guest, now time.Time) []int {
 	var next []int
-	for g.joined && g.open < openPieces {
+	for g.joined && len(g.open) < openPieces {
 		piece, ok := nextToShow(s.pieces, g, s.terms(now))
 		if !ok {
 			break
 		}
-		g.shown[piece] = true
-		g.open++
+		g.shown[piece], g.open[piece] = true, now
 		s.pieces[piece].shown++
 		s.pieces[piece].at = now
 		next = append(next, piece)
@@ -176,8 +176,8 @@ func (s *showing) fill(g *guest, now time.Time) []int {
 
 // terms are what decides whether a piece may be shown again.
 type terms struct {
-	late  time.Time // pieces that nobody holds may be, if last shown before this
-	quiet bool      // pieces that somebody holds may be
+	late  time.Time // pieces that nobody or one guest holds may be, if that is so since before this
+	quiet bool      // all that somebody holds may be
 }
 
 func (s *showing) terms(now time.Time) terms {
@@ -196,7 +196,8 @@ func nextToShow(pieces []shownPiece, g *guest, t terms) (piece int, ok bool) {
 		case p.shown == 0 && p.held == 0:
 			return i, true
 		case p.held == 0 && p.at.After(t.late):
-		case p.held > 0 && !t.quiet:
+		case p.held == 1 && p.at.After(t.late) && !t.quiet:
+		case p.held > 1 && !t.quiet:
 		case !ok || p.held < pieces[piece].held || p.held == pieces[piece].held && p.shown < pieces[piece].shown:
 			piece, ok = i, true
 		}

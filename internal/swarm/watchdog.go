@@ -22,7 +22,7 @@ const (
 
 func (f *flow) hasCeased(received int64) bool {
 	got := float64(received - f.received)
-	ceased := got <= f.usual/flowRest
+	ceased := f.usual > 0 && got <= f.usual/flowRest // what has not begun can't cease
 	f.received = received
 	f.usual += (got - f.usual) / flowTicks
 	return ceased

@@ -13,8 +13,8 @@ func TestFlowCeases(t *testing.T) {
 		ticks []int64 // bytes in each
 		want  string  // of each: x where it has ceased
 	}{
-		"nothing ever came":       {[]int64{0, 0}, "xx"},
-		"it starts and goes on":   {[]int64{0, 100, 100, 100}, "x..."},
+		"nothing ever came":       {[]int64{0, 0}, ".."},
+		"it starts and goes on":   {[]int64{0, 100, 100, 100}, "...."},
 		"it stops":                {[]int64{100, 100, 100, 0, 0, 100}, "...xx."},
 		"it only drips":           {[]int64{800, 800, 800, 1, 2}, "...xx"},
 		"it is slower for good":   {[]int64{800, 800, 400, 200, 200}, "....."},
