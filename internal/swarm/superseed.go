@@ -9,6 +9,11 @@ import (
 // on its way and one to follow, so that its link never waits for a round trip.
 const openPieces = 2
 
+// maxHoard is how many pieces a guest may hold alone and be shown another, as long
+// as there are guests that pass theirs on: one with a slow uplink would else be
+// brought at full speed what it alone then has to give to everyone.
+const maxHoard = 4
+
 // When a piece is shown again. What the seeder sends twice it sends in the place
 // of something that nobody has, so it waits for the guests to pass on what they
 // have among themselves.
@@ -42,6 +47,7 @@ type shownPiece struct {
 	shown int       // to so many guests, but for those that left without it
 	held  int       // by so many guests
 	at    time.Time // when it was last shown, or since when some guest holds it alone
+	alone *guest    // that came to hold it first, until another does
 }
 
 // guest is one neighbour of a seeder: what it holds and what it was shown.
@@ -51,6 +57,8 @@ type guest struct {
 	holds  []bool
 	shown  []bool
 	open   map[int]time.Time // pieces that were shown and are not yet held, since when
+	hoards int               // pieces that it was shown and still holds alone
+	took   time.Time         // when it last completed a piece
 	gone   bool
 }
 
@@ -116,7 +124,9 @@ func (s *showing) leave(g *guest) {
 	for i := range s.pieces {
 		switch {
 		case g.holds[i]:
-			s.pieces[i].held--
+			if s.pieces[i].held--; s.pieces[i].alone == g {
+				s.pieces[i].release()
+			}
 		case g.shown[i]:
 			s.pieces[i].shown--
 		}
@@ -150,18 +160,48 @@ func (s *showing) hold(g *guest, piece int, now time.Time) {
 	}
 	p := &s.pieces[piece]
 	g.holds[piece] = true
-	if p.held++; p.held == 1 {
+	g.took = now
+	switch p.held++; p.held {
+	case 1:
 		s.news, p.at = now, now
+	case 2:
+		p.release()
 	}
 	if since, ok := g.open[piece]; ok {
+		if p.held == 1 {
+			p.alone = g
+			g.hoards++
+		}
 		delete(g.open, piece)
 		s.typical += (now.Sub(since) - s.typical) / 16
 	}
 }
 
+// release notes that nobody holds the piece alone any more.
+func (p *shownPiece) release() {
+	if p.alone != nil {
+		p.alone.hoards--
+		p.alone = nil
+	}
+}
+
+// waits tells that a guest is shown nothing for now, as it has enough to pass on
+// and another guest keeps up.
+func (s *showing) waits(g *guest, now time.Time) bool {
+	if g.hoards < maxHoard {
+		return false
+	}
+	for o := range s.guests {
+		if o.hoards < maxHoard && now.Sub(o.took) < quietAfter {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *showing) fill(g *guest, now time.Time) []int {
 	var next []int
-	for g.joined && len(g.open) < openPieces {
+	for g.joined && len(g.open) < openPieces && !s.waits(g, now) {
 		piece, ok := nextToShow(s.pieces, g, s.terms(now))
 		if !ok {
 			break

@@ -15,7 +15,7 @@ func TestNextToShow(t *testing.T) {
 	// Pieces that were shown before at(0) are late.
 	const early, late = time.Second, -time.Second
 	never := shownPiece{}
-	shown := func(shown, held int, when time.Duration) shownPiece { return shownPiece{shown, held, at(when)} }
+	shown := func(shown, held int, when time.Duration) shownPiece { return shownPiece{shown: shown, held: held, at: at(when)} }
 	all := []int{0, 1, 2}
 	for name, c := range map[string]struct {
 		pieces       []shownPiece
@@ -291,5 +291,39 @@ func TestShowingReadsBitfields(t *testing.T) {
 	s.hasAll(g, at(0))
 	if got := s.join(g, at(0)); len(got) != 0 {
 		t.Errorf("a complete guest is shown %v", got)
+	}
+}
+
+// A guest that passes on nothing of what it was brought gets no more of it, as
+// long as others keep up.
+func TestShowingSparesASlowUplink(t *testing.T) {
+	s := newShowing(100)
+	guests, shown, _ := join(s, 3)
+	open := shown[0]
+	for range maxHoard - 1 {
+		open = append(open[1:], s.completed(guests[0], open[0], at(0))...)
+	}
+	other := func(now time.Duration) []int { return s.completed(guests[1], 50+int(now/time.Second), at(now)) }
+	other(0)
+	if got := s.completed(guests[0], open[0], at(0)); len(got) != 0 {
+		t.Errorf("shown %v while it holds %d pieces alone", got, guests[0].hoards)
+	}
+	held := slices.Index(guests[0].holds, true)
+	got := s.completed(guests[2], held, at(time.Second))
+	if s.review(at(time.Second)); guests[0].hoards != maxHoard-1 || len(guests[0].open) != openPieces {
+		t.Errorf("one was passed on: %d alone, %d open (the other was shown %v)", guests[0].hoards, len(guests[0].open), got)
+	}
+	for p := range guests[0].open {
+		s.completed(guests[0], p, at(time.Second))
+	}
+	if s.review(at(2 * time.Second)); len(guests[0].open) != 0 {
+		t.Errorf("shown %d more", len(guests[0].open))
+	}
+	if s.review(at(time.Second + quietAfter)); len(guests[0].open) != openPieces {
+		t.Errorf("nobody else keeps up, and it has %d open", len(guests[0].open))
+	}
+	s.leave(guests[0])
+	if i := slices.IndexFunc(s.pieces, func(p shownPiece) bool { return p.alone == guests[0] }); i >= 0 {
+		t.Errorf("piece %d is still said to be held by one that left", i)
 	}
 }
