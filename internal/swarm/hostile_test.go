@@ -275,20 +275,28 @@ func TestBadPiecesUnderManyNames(t *testing.T) {
 
 // Nobody is cut off in the place of another whose name it goes by.
 func TestNobodyBringsAnotherIntoDisrepute(t *testing.T) {
-	s := newSiege(t, siegeSize, siegeRate, false)
-	s.wg.Go(func() {
-		if h, err := s.knock(peerIDOf(RoleSeeder, netip.MustParseAddrPort("10.0.0.5:7401"))); err == nil {
-			h.serve(garbage)
-		}
-	})
-	got := s.fetch()
-	tr := s.peer.find(s.m.InfoHash.Short())
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
 	honest := netip.MustParseAddrPort("10.0.0.5:7401")
-	if len(got.CutOff) != 1 || !tr.welcomeAt(honest) {
-		t.Errorf("cut off: %v; the host whose name it used is no longer dialled", got.CutOff)
+	const tries = 3 // on a busy machine it may come when all is there already
+	for range tries {
+		s := newSiege(t, siegeSize, siegeRate, false)
+		s.wg.Go(func() {
+			if h, err := s.knock(peerIDOf(RoleSeeder, honest)); err == nil {
+				h.serve(garbage)
+			}
+		})
+		got := s.fetch()
+		tr := s.peer.find(s.m.InfoHash.Short())
+		tr.mu.Lock()
+		welcome := tr.welcomeAt(honest)
+		tr.mu.Unlock()
+		if !welcome || len(got.CutOff) > 1 {
+			t.Fatalf("cut off: %v; is the host whose name it used still dialled: %t", got.CutOff, welcome)
+		}
+		if len(got.CutOff) == 1 {
+			return
+		}
 	}
+	t.Error("the hostile neighbour was never cut off")
 }
 
 func TestDamagedSeeder(t *testing.T) {

@@ -24,7 +24,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		change func(TLS)
 		err    string
 	}{
-		"no CA file":     {func(f TLS) { os.Remove(f.CA) }, "tls: stat "},
+		"no CA file":     {func(f TLS) { os.Remove(f.CA) }, "tls: invalid file: stat "},
 		"no PEM":         {func(f TLS) { write(t, f.CA, []byte("x")) }, "tls: invalid ca: no certificate"},
 		"no list":        {func(f TLS) { write(t, f.CRL, nil) }, "tls: invalid crl: no revocation list"},
 		"other key":      {func(f TLS) { write(t, f.Key, a.issue(RolePeer, "x", nil).keys) }, "tls: invalid cert "},
