@@ -170,6 +170,7 @@ func (a *agent) consider(ctx context.Context, s *slot) {
 	if s.order == nil {
 		return
 	}
+	s.reread(a.state, a.layout)
 	p, report := decide(*s.order, s.rec)
 	if p == planRun {
 		a.start(ctx, s, report, false)

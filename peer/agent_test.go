@@ -126,7 +126,7 @@ func TestRollbackMovesNothing(t *testing.T) {
 	r.office.await(t, "d-1", release.Active)
 	r.office.give(two.order("d-2", "web", "2"))
 	r.office.await(t, "d-2", release.Active)
-	r.office.give(one.order("d-3", "web", "1"))
+	r.office.give(back(one.order("d-3", "web", "1")))
 	got := r.office.await(t, "d-3", release.Active)
 	if got.Bytes != (release.Bytes{Local: one.manifest.Size}) || a.copier.fetchCount(one.manifest.InfoHash) != 1 || got.Unchanged {
 		t.Errorf("rollback moved bytes: %+v", got)
@@ -207,7 +207,7 @@ func TestNewerOrderEndsFetch(t *testing.T) {
 
 	// The aborted newer deploy brings the older one back.
 	d.open()
-	r.office.give(slow.order("d-1", "web", "1"))
+	r.office.give(back(slow.order("d-1", "web", "1")))
 	r.office.await(t, "d-1", release.Active)
 }
 

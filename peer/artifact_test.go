@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,8 +98,31 @@ func pieceRoots(content []byte, pieceLength int) [][32]byte {
 // order makes an order to set the goods live as a release.
 func (g goods) order(deploy, app, version string) control.Order {
 	m := g.manifest
-	m.App, m.Version = app, version
+	m.App, m.Version, m.Counter = app, version, counterOf(version)
 	return control.Order{Deploy: deploy, Manifest: m, Goal: control.GoalActivate}
+}
+
+// counterOf has releases follow each other as the numbers in their versions do.
+func counterOf(version string) uint64 {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, version)
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		panic(err) // the test's version has no number
+	}
+	return n + 1
+}
+
+// back lets hosts that have accepted whatever came so far go back to an order's
+// release.
+func back(o control.Order) control.Order {
+	m := o.Manifest
+	o.Rollback = &control.Rollback{Statement: release.RollbackTo(m, m.Counter+1000, m.Created, time.Time{})}
+	return o
 }
 
 func fetchOnly(o control.Order) control.Order {

@@ -152,7 +152,7 @@ func (c *cache) rehash(ctx context.Context, d release.Digest, beat func()) (bool
 // removed.
 func (c *cache) adopt(ctx context.Context, d release.Digest, head *headHash, beat func()) error {
 	part, path := c.partPath(d), c.path(d)
-	sum, n, err := head.finish(ctx)
+	sum, n, err := head.finish(ctx, beat)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (c Config) Validate() error {
 	if c.DiskMargin < 0 {
 		return fmt.Errorf("disk_margin: %w size %d: it is negative", release.ErrInvalid, c.DiskMargin)
 	}
-	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLabels, c.validateApps, c.validateTrust)
+	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLimits, c.validateLabels, c.validateApps, c.validateTrust)
 }
 
 // first returns the first error that a check finds.
@@ -129,25 +129,20 @@ func first(checks ...func() error) error {
 	return nil
 }
 
-// validateTrust also wants keys off loopback: whoever can give orders to a host
-// without them runs programs on it.
-func (c Config) validateTrust() error {
-	if !c.Trust.IsZero() {
-		return c.Trust.Validate()
+// listener is an address of the config that is bound.
+type listener struct{ key, addr string }
+
+// listeners are those that the config asks for.
+func (c Config) listeners() []listener {
+	all := []listener{{"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen}}
+	if c.MetricsListen != "" {
+		all = append(all, listener{"metrics_listen", c.MetricsListen})
 	}
-	if c.Insecure || transport.IsLoopback(c.Advertise) {
-		return nil
-	}
-	return fmt.Errorf("trust: missing or %w: want {keys: [...]} of those who sign releases; only insecure: true goes without, off loopback", release.ErrInvalid)
+	return all
 }
 
 func (c Config) validateListen() error {
-	for _, l := range []struct{ key, addr string }{
-		{"swarm_listen", c.SwarmListen}, {"gossip_listen", c.GossipListen}, {"metrics_listen", c.MetricsListen},
-	} {
-		if l.addr == "" && l.key == "metrics_listen" {
-			continue
-		}
+	for _, l := range c.listeners() {
 		if err := c.bindings().Check(l.addr); err != nil {
 			return fmt.Errorf("%s: %w", l.key, err)
 		}
@@ -200,6 +195,16 @@ func (c Config) validateJoin() error {
 	}
 	if host, _, err := net.SplitHostPort(c.GossipListen); err == nil && c.GossipKeyFile == "" && !c.Insecure && !transport.IsLoopback(host) {
 		return fmt.Errorf("gossip_key_file: missing or %w: gossip on %s is in the clear, which needs insecure: true", release.ErrInvalid, c.GossipListen)
+	}
+	return nil
+}
+
+func (c Config) validateLimits() error {
+	if err := release.ValidateLimit(c.Limits.Upload); err != nil {
+		return fmt.Errorf("limits: upload: %w", err)
+	}
+	if err := release.ValidateLimit(c.Limits.Download); err != nil {
+		return fmt.Errorf("limits: download: %w", err)
 	}
 	return nil
 }

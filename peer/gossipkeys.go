@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,11 +40,22 @@ func orderedKeys(o control.Orders) ([][]byte, error) {
 	if len(o.GossipKeys) == 0 {
 		return nil, nil
 	}
+	if n := len(o.GossipKeys); n > maxGossipKeys {
+		return nil, fmt.Errorf("gossip keys of the orders: %d of them, at most %d are taken", n, maxGossipKeys)
+	}
 	keys, err := gossip.ParseKeys([]byte(strings.Join(o.GossipKeys, "\n")))
 	if err != nil {
 		return nil, fmt.Errorf("gossip keys of the orders: %w", err)
 	}
 	return keys, nil
+}
+
+// keyWords are keys in the form of orders; of none it returns nil.
+func keyWords(keys [][]byte) (words []string) {
+	for _, k := range keys {
+		words = append(words, base64.StdEncoding.EncodeToString(k))
+	}
+	return words
 }
 
 // useKeys has gossip go over to the keys in force. An agent whose config has no

@@ -15,7 +15,8 @@ type headHash struct {
 	path string
 	news chan int64 // capacity 1: the newest length of the front, in bytes
 	done chan struct{}
-	idle atomic.Bool // nobody wants the sum any more
+	idle atomic.Bool            // nobody wants the sum any more
+	beat atomic.Pointer[func()] // called with each read, once somebody waits for the sum
 
 	// Until done is closed these are the goroutine's.
 	sum hash.Hash
@@ -24,9 +25,13 @@ type headHash struct {
 
 // startHeadHash waits for advance. finish or stop must be called, one of them.
 func startHeadHash(path string) *headHash {
-	h := &headHash{path: path, news: make(chan int64, 1), done: make(chan struct{}), sum: sha256.New()}
+	h := newHeadHash(path)
 	go h.run()
 	return h
+}
+
+func newHeadHash(path string) *headHash {
+	return &headHash{path: path, news: make(chan int64, 1), done: make(chan struct{}), sum: sha256.New()}
 }
 
 // advance tells that the first n bytes are what they will be. It does not wait.
@@ -46,28 +51,34 @@ func (h *headHash) stop() {
 	close(h.news)
 }
 
-// whileWanted reads until stop.
+// whileWanted reads until nobody wants the sum any more.
 type whileWanted struct {
 	io.Reader
-	idle *atomic.Bool
+	h *headHash
 }
 
 // Read implements io.Reader.
 func (w whileWanted) Read(b []byte) (int, error) {
-	if w.idle.Load() {
+	if w.h.idle.Load() {
 		return 0, io.ErrClosedPipe
+	}
+	if beat := w.h.beat.Load(); beat != nil {
+		(*beat)()
 	}
 	return w.Reader.Read(b)
 }
 
-// finish ends the hashing and returns the sum so far and how many bytes it
-// covers.
-func (h *headHash) finish(ctx context.Context) (hash.Hash, int64, error) {
+// finish ends the hashing with what it was told of and returns the sum so far
+// and how many bytes it covers. That may be all of an artifact, of which earlier
+// lives had fetched most, so beat is called as it goes.
+func (h *headHash) finish(ctx context.Context, beat func()) (hash.Hash, int64, error) {
+	h.beat.Store(&beat)
 	close(h.news)
 	select {
 	case <-h.done:
 		return h.sum, h.n, nil
 	case <-ctx.Done(): // the disk hangs
+		h.idle.Store(true)
 		return nil, 0, context.Cause(ctx)
 	}
 }
@@ -87,7 +98,7 @@ func (h *headHash) run() {
 		if to <= h.n {
 			continue
 		}
-		n, err := io.CopyBuffer(h.sum, whileWanted{io.NewSectionReader(f, h.n, to-h.n), &h.idle}, buffer)
+		n, err := io.CopyBuffer(h.sum, whileWanted{io.NewSectionReader(f, h.n, to-h.n), h}, buffer)
 		if h.n += n; err != nil {
 			return // what is in the sum is right; the rest is read by who finishes it
 		}

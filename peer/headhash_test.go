@@ -2,11 +2,15 @@ package peer
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -43,7 +47,7 @@ func TestHeadHashFollows(t *testing.T) {
 		for _, front := range c.fronts {
 			want = max(want, min(front, int64(max(c.there, 0))))
 		}
-		sum, n, err := h.finish(t.Context())
+		sum, n, err := h.finish(t.Context(), func() {})
 		if err != nil || n != want {
 			t.Errorf("%s: %d bytes, %v; want %d", name, n, err, want)
 			continue
@@ -54,5 +58,50 @@ func TestHeadHashFollows(t *testing.T) {
 		if got, want := sum.Sum(nil), sha256.Sum256(content); !bytes.Equal(got, want[:]) {
 			t.Errorf("%s: the sum of %d bytes and the rest is wrong", name, n)
 		}
+	}
+}
+
+// TestHeadHashBeats has all of a file's hashing left to do when somebody begins
+// to wait for it.
+func TestHeadHashBeats(t *testing.T) {
+	const reads = 6
+	content := make([]byte, (reads-1)*readBuffer+1)
+	path := filepath.Join(t.TempDir(), "part")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHeadHash(path)
+	h.advance(int64(len(content)))
+	var beats atomic.Int64
+	ended := make(chan error, 1)
+	go func() {
+		_, n, err := h.finish(t.Context(), func() { beats.Add(1) })
+		if err == nil && n != int64(len(content)) {
+			err = fmt.Errorf("%d bytes are hashed", n)
+		}
+		ended <- err
+	}()
+	eventually(t, "somebody waits", func() bool { return h.beat.Load() != nil })
+	h.run()
+	if err := <-ended; err != nil || beats.Load() < reads {
+		t.Errorf("%d beats in %d reads, %v", beats.Load(), reads, err)
+	}
+}
+
+// TestHeadHashEndsWithItsWaiter has nobody wait for the sum any more.
+func TestHeadHashEndsWithItsWaiter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "part")
+	if err := os.WriteFile(path, make([]byte, 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h := newHeadHash(path)
+	h.advance(1000)
+	if _, _, err := h.finish(ctx, func() {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if h.run(); h.n > 0 {
+		t.Errorf("%d bytes are hashed for nobody", h.n)
 	}
 }

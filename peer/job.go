@@ -131,9 +131,11 @@ func (j *job) prepare(work context.Context) error {
 	return nil
 }
 
+// preparations are the steps before activation. Nothing is fetched, and nobody
+// asked for anything, before the order is trusted.
 func (j *job) preparations() []func(context.Context) error {
 	if j.repair {
-		return []func(context.Context) error{j.fetch, j.relink}
+		return []func(context.Context) error{j.authentic, j.fetch, j.relink}
 	}
 	return []func(context.Context) error{j.check, j.trusted, j.fetch, j.stage}
 }

@@ -34,13 +34,13 @@ func (o *office) wantLimits(t *testing.T, wanted control.WantedLimits, config Li
 // back to its config.
 func TestLimitsFollowOrders(t *testing.T) {
 	r := newRig(t)
-	r.cfg.Limits = Limits{Upload: 100, Download: 200}
+	r.cfg.Limits = Limits{Upload: 100_000, Download: 200_000}
 	a := r.start()
 	for _, w := range []control.WantedLimits{
 		{}, {Upload: rate(5)}, {Upload: rate(0), Download: rate(7)}, {Upload: rate(0), Download: rate(7)}, {Download: rate(100)}, {},
 	} {
 		r.office.limit(&w)
-		want := inEffect(r.cfg.Limits, func() *control.Limits { l := w.Over(100, 200); return &l }())
+		want := inEffect(r.cfg.Limits, func() *control.Limits { l := w.Over(100_000, 200_000); return &l }())
 		a.wantLimits(t, want.Upload, want.Download)
 		r.office.wantLimits(t, w, r.cfg.Limits)
 	}
@@ -51,7 +51,7 @@ func TestLimitsFollowOrders(t *testing.T) {
 func TestLimitsHoldWithoutASeeder(t *testing.T) {
 	r := newRig(t)
 	r.log = nopLog
-	r.cfg.Limits = Limits{Upload: 100, Download: 200}
+	r.cfg.Limits = Limits{Upload: 100_000, Download: 200_000}
 	r.office.limit(&control.WantedLimits{})
 	a := r.start()
 	r.office.wantLimits(t, control.WantedLimits{}, r.cfg.Limits) // orders are written down without a limit
@@ -60,13 +60,13 @@ func TestLimitsHoldWithoutASeeder(t *testing.T) {
 	r.office.wantLimits(t, wanted, r.cfg.Limits)
 	a.stop(t)
 	r.office.kill()
-	r.cfg.Limits = Limits{Upload: 300, Download: 400}
+	r.cfg.Limits = Limits{Upload: 300_000, Download: 400_000}
 	a = r.start()
-	a.wantLimits(t, 5, 400)
+	a.wantLimits(t, 5, 400_000)
 
 	r.office.limit(&control.WantedLimits{})
 	r.office.start(t)
-	a.wantLimits(t, 300, 400)
+	a.wantLimits(t, 300, 400_000)
 	r.office.wantLimits(t, control.WantedLimits{}, r.cfg.Limits)
 }
 
@@ -74,7 +74,7 @@ func TestLimitsHoldWithoutASeeder(t *testing.T) {
 // field that it does not know.
 func TestOlderSeederHearsNothingOfLimits(t *testing.T) {
 	r := newRig(t)
-	r.cfg.Limits = Limits{Upload: 100}
+	r.cfg.Limits = Limits{Upload: 100_000}
 	g := r.goods("build")
 	a := r.start()
 	r.office.give(g.order("d-1", "web", "1"))
@@ -83,14 +83,14 @@ func TestOlderSeederHearsNothingOfLimits(t *testing.T) {
 	if in := r.office.newest["web-1"].Limits; in != nil {
 		t.Errorf("the report has limits %+v", in)
 	}
-	a.wantLimits(t, 100, 0)
+	a.wantLimits(t, 100_000, 0)
 }
 
 // TestStateWithoutLimits starts on what an earlier crow wrote.
 func TestStateWithoutLimits(t *testing.T) {
 	r := newRig(t)
 	r.log = nopLog
-	r.cfg.Limits = Limits{Upload: 100}
+	r.cfg.Limits = Limits{Upload: 100_000}
 	a := r.start()
 	if err := a.store.PutDoc(kindOrders, ordersName, []byte(`{"epoch":"e","revision":3,"orders":null,"trackers":["http://a/announce"]}`)); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestStateWithoutLimits(t *testing.T) {
 	a.stop(t)
 	r.office.kill()
 	a = r.start()
-	a.wantLimits(t, 100, 0)
+	a.wantLimits(t, 100_000, 0)
 	eventually(t, "the trackers of that document", func() bool {
 		a.copier.mu.Lock()
 		defer a.copier.mu.Unlock()

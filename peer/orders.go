@@ -200,11 +200,12 @@ func (p *poller) tell(ctx context.Context, u update) {
 // names, second orders for an app, too much of anything. A manifest that is bad
 // in other ways stays: its job fails with a reason.
 func sane(o control.Orders, log *zap.Logger) control.Orders {
-	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log), GossipKeys: o.GossipKeys}
-	if _, err := orderedKeys(o); err != nil {
+	keys, err := orderedKeys(o)
+	if err != nil {
 		log.Error("gossip keys are passed over", zap.Error(err))
-		good.GossipKeys = nil
 	}
+	// Written anew, since blanks beside keys could be of any length.
+	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log), GossipKeys: keyWords(keys)}
 	seen := map[string]bool{}
 	for _, order := range o.Orders {
 		if err := checkOrder(order); err != nil || seen[order.Manifest.App] || len(seen) == control.MaxApps {

@@ -1,7 +1,9 @@
 package peer
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -271,6 +273,29 @@ func TestSaneOrders(t *testing.T) {
 	}
 }
 
+func TestGossipKeysOfOrdersAreBounded(t *testing.T) {
+	key := func(i int) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{byte(i)}, 32)) }
+	four := []string{key(1), key(2), key(3), key(4)}
+	tests := []struct {
+		name     string
+		in, want []string
+	}{
+		{"none", nil, nil},
+		{"one", four[:1], four[:1]},
+		{"as many as there may be", four, four},
+		{"one more", append(slices.Clone(four), key(5)), nil},
+		{"any number of blanks", append(make([]string, 1000), four...), nil},
+		{"a long blank", []string{strings.Repeat(" ", 1<<20) + key(1) + strings.Repeat("\n", 1<<20)}, four[:1]},
+		{"many in one", []string{strings.Join(four, "\n"), key(5)}, nil},
+		{"no key", []string{"key"}, nil},
+	}
+	for _, tt := range tests {
+		if got := sane(control.Orders{GossipKeys: tt.in}, nopLog).GossipKeys; !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %d keys, want %d", tt.name, len(got), len(tt.want))
+		}
+	}
+}
+
 func FuzzOrders(f *testing.F) {
 	b, err := json.Marshal(control.Orders{Orders: []control.Order{makeGoods(f, []byte("x"), 0).order("d-1", "web", "1")}, Trackers: []string{"http://a/"}})
 	if err != nil {
@@ -278,6 +303,7 @@ func FuzzOrders(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add([]byte(`{"orders":[{"deploy":"..","goal":"fetch"}]}`))
+	f.Add([]byte(`{"orders":[],"gossip_keys":[""," ","MDEyMzQ1Njc4OWFiY2RlZg== "]}`))
 	f.Add([]byte(`{"orders":[],"limits":{"upload":-1,"download":7}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var o control.Orders
@@ -288,7 +314,7 @@ func FuzzOrders(f *testing.F) {
 		if o.Limits != nil && o.Limits.Validate() != nil {
 			t.Errorf("limits: %+v", *o.Limits)
 		}
-		if len(o.Orders) > control.MaxApps || len(o.Trackers) > maxTrackers {
+		if len(o.Orders) > control.MaxApps || len(o.Trackers) > maxTrackers || len(strings.Join(o.GossipKeys, "")) > 200 {
 			t.Error("too much of it")
 		}
 		for _, order := range o.Orders {

@@ -224,6 +224,9 @@ func (p *Peer) Run(ctx context.Context) error {
 	if !p.safe.On() {
 		p.log.Warn("tls is off: whoever reaches this host's ports can speak to its agent")
 	}
+	if p.agent.cfg.Trust.IsZero() {
+		p.log.Warn("no keys in trust: releases need no signature, and whoever gives this host orders runs programs on it")
+	}
 	p.tidy()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.swarm.Run(ctx) })

@@ -16,7 +16,8 @@ const (
 )
 
 // decide compares an order with what the host has and remembers. Its report is
-// the result to show, or, for planRun, where the job begins.
+// the result to show, or, for planRun, where the job begins. What differs in
+// anything that a fetch goes by is a job's: that asks who vouches for it.
 func decide(o control.Order, rec record) (plan, control.JobReport) {
 	fresh := control.JobReport{Deploy: o.Deploy, App: o.Manifest.App, Version: o.Manifest.Version}
 	past, known := rec.Results[o.Deploy]
@@ -29,7 +30,7 @@ func decide(o control.Order, rec record) (plan, control.JobReport) {
 	case rec.isLive(o.Manifest):
 		fresh.Phase, fresh.Unchanged = release.Active, true
 		return planKeep, fresh
-	case !known || past.Report.Phase != release.Staged || rec.Staged[o.Manifest.Version].SHA256 != o.Manifest.SHA256:
+	case !known || past.Report.Phase != release.Staged || !rec.Staged[o.Manifest.Version].is(o.Manifest):
 		return planRun, fresh
 	case o.Goal == control.GoalFetch:
 		return planSettled, past.Report

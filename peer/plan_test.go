@@ -12,12 +12,16 @@ import (
 
 func TestDecide(t *testing.T) {
 	g := makeGoods(t, []byte("x"), release.FormatFile)
-	live := placed{Version: "1", SHA256: g.manifest.SHA256}
+	live := placed{Version: "1", SHA256: g.manifest.SHA256, InfoHash: g.manifest.InfoHash, Size: g.manifest.Size}
+	early := placed{Version: "1", SHA256: g.manifest.SHA256} // of an earlier crow
 	past := func(p release.Phase) map[string]result {
 		return map[string]result{"d-1": {Report: control.JobReport{Deploy: "d-1", Version: "1", Phase: p}, At: time.Unix(1, 0)}}
 	}
 	staged := map[string]placed{"1": live}
 	order := g.order("d-1", "web", "1")
+	swapped, longer := order, order
+	swapped.Manifest.InfoHash[0]++
+	longer.Manifest.Size++
 	tests := []struct {
 		name      string
 		order     control.Order
@@ -35,6 +39,11 @@ func TestDecide(t *testing.T) {
 		{"was live, and is no more", order, record{Good: &live, current: "2", Results: past(release.Active)}, planRun, release.Pending, false},
 		{"live, but an activation was cut short", order, record{Good: &live, current: "1", Activating: &intent{}}, planRun, release.Pending, false},
 		{"live with other content", order, record{Good: &placed{Version: "1"}, current: "1"}, planRun, release.Pending, false},
+		{"live with another infohash", swapped, record{Good: &live, current: "1"}, planRun, release.Pending, false},
+		{"live by this deploy with another infohash", swapped, record{Good: &live, current: "1", Results: past(release.Active)}, planRun, release.Pending, false},
+		{"live with another size", longer, record{Good: &live, current: "1"}, planRun, release.Pending, false},
+		{"live since an earlier crow", order, record{Good: &early, current: "1"}, planKeep, release.Active, true},
+		{"fetched before with another infohash", fetchOnly(swapped), record{Staged: staged, Results: past(release.Staged)}, planRun, release.Pending, false},
 		{"fetched before", fetchOnly(order), record{Staged: staged, Results: past(release.Staged)}, planSettled, release.Staged, false},
 		{"fetched before, now to be activated", order, record{Staged: staged, Results: past(release.Staged)}, planRun, release.Staged, false},
 		{"fetched before, and removed since", fetchOnly(order), record{Results: past(release.Staged)}, planRun, release.Pending, false},

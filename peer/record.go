@@ -24,18 +24,33 @@ type record struct {
 	Staged     map[string]placed `json:"staged,omitempty"`     // by version
 	Results    map[string]result `json:"results,omitempty"`    // by deploy
 	Accepted   uint64            `json:"accepted,omitempty"`   // the highest counter of a release that was trusted here
+	// AcceptedSHA256 is the digest of that release's manifest; zero in the
+	// records of an earlier crow.
+	AcceptedSHA256 release.Digest `json:"accepted_sha256,omitzero"`
 
 	// current is the version that the link names. The link itself is the
 	// truth: a kill can come between swapping it and writing it down.
 	current string
+	// unreadable says why the document could not be read; what it holds is not
+	// known then, and it must not be written over.
+	unreadable error
 }
 
 // placed is a release in its folder.
 type placed struct {
 	Version  string         `json:"version"`
-	SHA256   release.Digest `json:"sha256"` // of the artifact
+	SHA256   release.Digest `json:"sha256"` // of the artifact, as the next two
+	InfoHash release.Digest `json:"infohash,omitzero"`
+	Size     int64          `json:"size,omitempty"` // in bytes
 	Unpacked bool           `json:"unpacked"`
 	Used     time.Time      `json:"used"` // when it was staged or set live
+}
+
+// is reports whether p is m's release. Records of an earlier crow know no
+// infohash and no size.
+func (p placed) is(m release.Manifest) bool {
+	return p.Version == m.Version && p.SHA256 == m.SHA256 &&
+		(p.InfoHash.IsZero() || p.InfoHash == m.InfoHash && p.Size == m.Size)
 }
 
 // intent is an activation that has begun.
@@ -52,8 +67,7 @@ type result struct {
 
 // isLive reports whether m's release is live here and its hook succeeded.
 func (r record) isLive(m release.Manifest) bool {
-	return r.Activating == nil && r.Good != nil && r.Good.Version == r.current &&
-		r.Good.Version == m.Version && r.Good.SHA256 == m.SHA256
+	return r.Activating == nil && r.Good != nil && r.Good.Version == r.current && r.Good.is(m)
 }
 
 // before is the release that a hook for version is told as the previous one:

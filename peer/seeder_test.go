@@ -35,6 +35,7 @@ type office struct {
 	hosts    map[string]control.Hello
 	hellos   int
 	polls    int
+	asked    int  // for torrents
 	taken    bool // answer every hello with name_taken
 	refuse   bool // answer every report with an internal error
 	newest   map[string]control.Report
@@ -215,6 +216,7 @@ func (o *office) report(w http.ResponseWriter, r *http.Request) {
 func (o *office) torrent(w http.ResponseWriter, r *http.Request) {
 	d, err := release.ParseDigest(r.PathValue("digest"))
 	o.mu.Lock()
+	o.asked++
 	b := o.torrents[d]
 	o.mu.Unlock()
 	if err != nil || b == nil {

@@ -29,6 +29,17 @@ func (r *running) serves(o *control.Order) bool {
 	return o != nil && r.order.Deploy == o.Deploy && (r.order.Goal == o.Goal || r.order.Goal == control.GoalFetch)
 }
 
+// reread looks whether somebody has removed, or mended, a record that could not
+// be read. No job may run.
+func (s *slot) reread(st state, l layout) {
+	if s.rec.unreadable == nil || s.order == nil {
+		return
+	}
+	if rec := st.app(l, s.order.Manifest.App); rec.unreadable == nil {
+		s.rec = rec
+	}
+}
+
 // isEmpty reports whether there is nothing left to know of the app.
 func (s *slot) isEmpty() bool {
 	return s.order == nil && s.job == nil && s.rec.current == "" && len(s.rec.Staged) == 0 && len(s.rec.Results) == 0

@@ -59,7 +59,8 @@ func (j *job) stage(ctx context.Context) error {
 
 // placed describes the ordered release as it is staged now.
 func (j *job) placed() placed {
-	return placed{Version: j.version(), SHA256: j.order.Manifest.SHA256, Unpacked: j.app.Unpack, Used: time.Now()}
+	m := j.order.Manifest
+	return placed{Version: m.Version, SHA256: m.SHA256, InfoHash: m.InfoHash, Size: m.Size, Unpacked: j.app.Unpack, Used: time.Now()}
 }
 
 // isStaged reports whether the folder is there, whole and of the right bytes.

@@ -31,7 +31,8 @@ const ordersName = "last"
 
 // state is what survives a restart: documents in data_dir/state, each written
 // atomically and synced. A document that can't be read counts as absent: what
-// it held is found out anew, from the seeder or from the disk.
+// it held is found out anew, from the seeder or from the disk. Only what an app's
+// record holds nobody else can say: what the host has accepted.
 type state struct {
 	docs *store.Dir
 	log  *zap.Logger
@@ -47,14 +48,21 @@ type verified struct {
 }
 
 func (s state) get(kind, name string, v any) bool {
-	b, err := s.docs.GetDoc(kind, name)
-	if err == nil {
-		err = json.Unmarshal(b, v)
-	}
+	err := s.read(kind, name, v)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		s.log.Warn("state document is unreadable and left aside", zap.String("kind", kind), zap.String("name", name), zap.Error(err))
 	}
 	return err == nil
+}
+
+// read is get for those who handle the error; it is store.ErrNotFound if there
+// is no such document.
+func (s state) read(kind, name string, v any) error {
+	b, err := s.docs.GetDoc(kind, name)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
 }
 
 func (s state) put(kind, name string, v any) error {
@@ -73,18 +81,27 @@ func (s state) apps(layout layout) (map[string]record, error) {
 	}
 	records := map[string]record{}
 	for _, name := range names {
-		if release.ValidateApp(name) == nil {
-			records[name] = s.app(layout, name)
+		if release.ValidateApp(name) != nil {
+			continue
+		}
+		r := s.app(layout, name)
+		if records[name] = r; r.unreadable != nil {
+			s.log.Error("app's orders are refused", zap.String("app", name), zap.Error(r.unreadable))
 		}
 	}
 	return records, nil
 }
 
-// app returns an app's record, set right by what is on disk.
+// app returns an app's record, set right by what is on disk. One that can't be
+// read is empty and says so: if it passed for none, older releases would be
+// admitted again.
 func (s state) app(layout layout, name string) record {
 	var r record
-	if !s.get(kindApp, name, &r) {
+	if err := s.read(kindApp, name, &r); err != nil {
 		r = record{}
+		if !errors.Is(err, store.ErrNotFound) {
+			r.unreadable = unreadable(layout.record(name), err)
+		}
 	}
 	r.current = layout.current(name)
 	for version := range r.Staged {
@@ -95,7 +112,20 @@ func (s state) app(layout layout, name string) record {
 	return r
 }
 
-func (s state) putApp(name string, r record) error { return s.put(kindApp, name, r) }
+// unreadable words what to do about an app's record at path.
+func unreadable(path string, err error) error {
+	return fmt.Errorf("what this host has accepted before is not known, since %s is unreadable (%w): "+
+		"remove that file to take any signed release again, then deploy again", path, err)
+}
+
+// putApp writes an app's record. The error is the record's own if it stands for
+// one that could not be read: that is its owner's to remove.
+func (s state) putApp(name string, r record) error {
+	if r.unreadable != nil {
+		return r.unreadable
+	}
+	return s.put(kindApp, name, r)
+}
 
 func (s state) orders() (o control.Orders) {
 	if !s.get(kindOrders, ordersName, &o) {
@@ -200,6 +230,9 @@ func (l layout) make() error {
 	}
 	return os.Chmod(l.cache(), stateMode)
 }
+
+// record is the document of an app's record, as package store lays it out.
+func (l layout) record(app string) string { return filepath.Join(l.state(), "docs", kindApp, app) }
 
 func (l layout) hooks() string { return filepath.Join(l.state(), "hooks") }
 

@@ -59,7 +59,11 @@ func TestOrdersMustBeSigned(t *testing.T) {
 	keys := signers(t, 4)
 	a, b, c, foreign := keys[0], keys[1], keys[2], keys[3]
 	m := manifestOf("1.0", 5)
-	other := manifestOf("1.1", 6)
+	other, twin := manifestOf("1.1", 6), manifestOf("1.0.1", 5)
+	digest, err := m.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
 	back := release.RollbackTo(m, 7, m.Created, time.Time{})
 	short := release.RollbackTo(m, 6, m.Created, time.Time{})
 	now := m.Created.Add(time.Hour)
@@ -72,11 +76,12 @@ func TestOrdersMustBeSigned(t *testing.T) {
 		name     string
 		trust    signing.Trust
 		order    control.Order
-		accepted uint64
+		accepted uint64 // the manifest m, if it is m's counter
 		want     string // in the error; empty: it may run
 	}{
 		{"signed", trustOf(1, a), control.Order{Manifest: m, Signatures: signed(t, m.Encode, a)}, 0, ""},
 		{"signed, the same again", trustOf(1, a), control.Order{Manifest: m, Signatures: signed(t, m.Encode, a)}, 5, ""},
+		{"signed, another of the same counter", trustOf(1, a), control.Order{Manifest: twin, Signatures: signed(t, twin.Encode, a)}, 5, "same counter"},
 		{"not signed", trustOf(1, a), control.Order{Manifest: m}, 0, "manifest of web@1.0"},
 		{"by a stranger", trustOf(1, a), control.Order{Manifest: m, Signatures: signed(t, m.Encode, foreign)}, 0, foreign.Public().ID()},
 		{"of another manifest", trustOf(1, a), control.Order{Manifest: m, Signatures: signed(t, other.Encode, a)}, 0, "manifest of web@1.0"},
@@ -92,11 +97,12 @@ func TestOrdersMustBeSigned(t *testing.T) {
 		{"expired", trustOf(1, a), control.Order{Manifest: expired, Signatures: signed(t, expired.Encode, a)}, 0, "expired"},
 		{"no trust, not signed", signing.Trust{}, control.Order{Manifest: m}, 0, ""},
 		{"no trust, older", signing.Trust{}, control.Order{Manifest: m}, 6, "older"},
+		{"no trust, another of the same counter", signing.Trust{}, control.Order{Manifest: twin}, 5, "same counter"},
 		{"no trust, expired", signing.Trust{}, control.Order{Manifest: expired}, 0, "expired"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			j := &job{host: &host{cfg: Config{Trust: tt.trust}}, order: tt.order, rec: record{Accepted: tt.accepted}}
+			j := &job{host: &host{cfg: Config{Trust: tt.trust}}, order: tt.order, rec: record{Accepted: tt.accepted, AcceptedSHA256: digest}}
 			err := j.vouched(now)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("error %v, want %q", err, tt.want)
@@ -106,7 +112,7 @@ func TestOrdersMustBeSigned(t *testing.T) {
 }
 
 // What a host has accepted it remembers over a restart, and a rollback does not
-// make it forget.
+// make it forget. A record of an earlier crow learns which release that was.
 func TestAcceptedCounterStays(t *testing.T) {
 	key := signers(t, 1)[0]
 	docs, err := store.Open(t.TempDir(), zap.NewNop())
@@ -120,6 +126,9 @@ func TestAcceptedCounterStays(t *testing.T) {
 		j := &job{host: h, order: o, rec: h.state.app(layout{t.TempDir()}, "web")}
 		return j.trusted(t.Context())
 	}
+	if err := h.state.putApp("web", record{Accepted: 1}); err != nil {
+		t.Fatal(err)
+	}
 	first, second := manifestOf("1.0", 1), manifestOf("2.0", 2)
 	back := release.RollbackTo(first, 2, first.Created, time.Time{})
 	for _, step := range []struct {
@@ -127,10 +136,13 @@ func TestAcceptedCounterStays(t *testing.T) {
 		refused bool
 	}{
 		{control.Order{Manifest: first}, false},
+		{control.Order{Manifest: manifestOf("1.0.1", 1)}, true},
 		{control.Order{Manifest: second}, false},
+		{control.Order{Manifest: manifestOf("2.0.1", 2)}, true},
 		{control.Order{Manifest: first}, true},
 		{control.Order{Manifest: first, Rollback: &control.Rollback{Statement: back, Signatures: signed(t, back.Encode, key)}}, false},
 		{control.Order{Manifest: first}, true},
+		{control.Order{Manifest: manifestOf("2.0.1", 2)}, true},
 		{control.Order{Manifest: second}, false},
 		{control.Order{Manifest: manifestOf("3.0", 3)}, false},
 		{control.Order{Manifest: first, Rollback: &control.Rollback{Statement: back, Signatures: signed(t, back.Encode, key)}}, true},

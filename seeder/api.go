@@ -92,6 +92,8 @@ func (a *api) on(mux *http.ServeMux, pattern string, roles []transport.Role, f c
 		err := allow(r, roles)
 		if err == nil {
 			answer, err = f(w, r)
+		} else {
+			a.log.Warn("call refused", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
 		}
 		status := http.StatusOK
 		if err != nil {

@@ -22,7 +22,7 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := req.Selector.Validate(); err != nil {
 		return nil, err
 	}
-	if err := validateRollback(req.Rollback); err != nil {
+	if err := validateRollback(req.Rollback, req.Ref); err != nil {
 		return nil, err
 	}
 	var status control.DeployStatus
@@ -46,9 +46,14 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 	return status, err
 }
 
-func validateRollback(r *control.Rollback) error {
-	if r == nil {
+// validateRollback also wants the statement to be for the release that is asked
+// for.
+func validateRollback(r *control.Rollback, ref release.Ref) error {
+	switch {
+	case r == nil:
 		return nil
+	case r.Statement.Ref() != ref:
+		return usage("", "deploy of %s: the rollback statement is for %s", ref, r.Statement.Ref())
 	}
 	return cmp.Or(r.Statement.Validate(), validateSignatures(r.Signatures))
 }

@@ -248,6 +248,8 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/v1/reports", `{"host":"b","boot":"1"}`, 404, "hello"},
 		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","jobs":[{"app":"web","version":"1","phase":"asleep"}]}`, 400, "phase"},
 		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","jobs":[{"app":"web","version":"1","phase":"active","bytes":{"peer":-1}}]}`, 400, "below zero"},
+		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","jobs":[{"app":"web","version":"1","phase":"active","bytes":{"peer":9223372036854775807}}]}`, 400, "too large"},
+		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","jobs":[{"app":"web","version":"1","phase":"active","fetch_seconds":1e308}]}`, 400, "too large"},
 		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","running":{"../x":"1"}}`, 400, "app"},
 		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","limits":{"upload":{"rate":-1,"from":"config"}}}`, 400, "upload"},
 		{"POST", "/v1/reports", `{"host":"a","boot":"boot-a","limits":{"upload":{"rate":1,"from":"moon"}}}`, 400, "source"},

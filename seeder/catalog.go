@@ -92,10 +92,17 @@ func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
 	return r, nil
 }
 
+// maxCounter bounds counters: the times that crow makes them of reach it in the year
+// 2106.
+const maxCounter = 1<<32 - 1
+
 // requireNewest refuses a counter that is not above those of the app's other
 // releases: hosts tell by it what is older than what. One that leaves some out is
 // fine: it is how a seeder that lost its store goes on where hosts remember.
 func (c *catalog) requireNewest(m release.Manifest) error {
+	if m.Counter > maxCounter {
+		return usage("", "release %s: its counter is %d, at most %d is allowed: it would leave no room for later ones", m.Ref(), m.Counter, uint64(maxCounter))
+	}
 	all := c.releases[m.App]
 	if len(all) == 0 || m.Counter > all[len(all)-1].Counter {
 		return nil

@@ -68,6 +68,9 @@ func (c Config) Validate() error {
 				release.ErrInvalid, ip, a.key, a.addr)
 		}
 	}
+	if err := release.ValidateLimit(c.Limits.Upload); err != nil {
+		return fmt.Errorf("limits: upload: %w", err)
+	}
 	return cmp.Or(c.validateGossip(), c.validateTrackers())
 }
 

@@ -59,11 +59,19 @@ func (e *env) get(kind, name string, v any) error {
 }
 
 // record appends to the audit log. What was done is no less done if that fails.
-func (e *env) record(entry control.HistoryEntry) {
+func (e *env) record(entry control.HistoryEntry) { e.recordBy((*audit.Log).Append, entry) }
+
+// recordFailed appends a call that failed, unless its caller had too many of
+// them.
+func (e *env) recordFailed(entry control.HistoryEntry) {
+	e.recordBy((*audit.Log).AppendFailed, entry)
+}
+
+func (e *env) recordBy(add func(*audit.Log, control.HistoryEntry) error, entry control.HistoryEntry) {
 	if e.audit == nil {
 		return
 	}
-	if err := e.audit.Append(entry); err != nil {
+	if err := add(e.audit, entry); err != nil {
 		e.log.Error("audit log not written", zap.String("action", entry.Action), zap.String("who", entry.Who), zap.Error(err))
 	}
 }

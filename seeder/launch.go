@@ -3,6 +3,7 @@ package seeder
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err := b.admissible(r.Manifest, req.Rollback, hosts, now); err != nil {
 		return nil, err
 	}
-	if d := b.deploys.same(r.Manifest, selector, hosts); d != nil {
+	if d := b.deploys.same(r, req.Rollback, selector, hosts); d != nil {
 		return d, nil
 	}
 	d := b.deploys.open(plan{
@@ -62,7 +63,7 @@ func (b *books) admissible(m release.Manifest, r *control.Rollback, hosts []stri
 		if live := b.catalog.find(release.Ref{App: m.App, Version: b.fleet.hosts[name].Running[m.App]}); live != nil {
 			highest = live.Counter
 		}
-		err := release.Admit(m, statement, highest, now)
+		err := release.Admit(m, statement, highest, release.Digest{}, now)
 		switch {
 		case errors.Is(err, release.ErrOlder):
 			return refused(fmt.Sprintf("deploy of %s to %s: %v", m.Ref(), name, err), "crow rollback "+m.App+" --to "+m.Version)
@@ -76,9 +77,11 @@ func (b *books) admissible(m release.Manifest, r *control.Rollback, hosts []stri
 // same returns the running deploy of the same release to the same hosts, if
 // there is one: who asks for it twice, as a job that is tried again does, waits
 // for it twice.
-func (ds *deploys) same(m release.Manifest, s release.Selector, hosts []string) *deploy {
-	for _, d := range ds.byApp[m.App] {
-		if d.Phase == release.DeployRunning && d.Manifest.Ref() == m.Ref() && slices.Equal(d.Hosts, hosts) &&
+// What hosts judge it by must be the same too.
+func (ds *deploys) same(r control.Release, back *control.Rollback, s release.Selector, hosts []string) *deploy {
+	for _, d := range ds.byApp[r.App] {
+		if d.Phase == release.DeployRunning && d.Manifest.Ref() == r.Ref() && slices.Equal(d.Hosts, hosts) &&
+			slices.Equal(d.Signatures, r.Signatures) && reflect.DeepEqual(d.Rollback, back) &&
 			slices.Equal(d.Selector.Targets, s.Targets) && slices.Equal(d.Selector.Excludes, s.Excludes) {
 			return d
 		}

@@ -133,6 +133,13 @@ func validateReport(r *control.Report) error {
 	return nil
 }
 
+// Bounds of what one host can say of one job: sums over a fleet of 20,000 do not
+// overflow.
+const (
+	maxJobBytes   = 16 * release.MaxArtifactSize
+	maxJobSeconds = 365 * 24 * 3600
+)
+
 func validateJob(j *control.JobReport) error {
 	if err := (release.Ref{App: j.App, Version: j.Version}).Validate(); err != nil {
 		return err
@@ -140,6 +147,9 @@ func validateJob(j *control.JobReport) error {
 	b := j.Bytes
 	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
 		return fmt.Errorf("%w job of %s: a count is below zero", release.ErrInvalid, j.Deploy)
+	}
+	if max(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) > maxJobBytes || max(j.FetchSeconds, j.StageSeconds) > maxJobSeconds {
+		return fmt.Errorf("%w job of %s: a count is too large", release.ErrInvalid, j.Deploy)
 	}
 	j.Reason = oneLine(j.Reason)
 	j.CutOff = oneLine(j.CutOff)

@@ -23,7 +23,7 @@ func (a *app) certRevoke() *cli.Command {
 		Usage:       "put certificates on the list of those that no host accepts any more",
 		ArgsUsage:   "FILE...",
 		Description: certRevokeHelp,
-		Flags:       []cli.Flag{caFlag()},
+		Flags:       []cli.Flag{caFlag(), &cli.BoolFlag{Name: "new-list", Usage: "begin a list: the CA has revoked nothing yet"}},
 		Action: a.action(math.MaxInt, func(_ context.Context, cmd *cli.Command, s *session) error {
 			if !cmd.Args().Present() {
 				return usagef("cert revoke: which certificate? want NAME.crt")
@@ -32,7 +32,14 @@ func (a *app) certRevoke() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return s.revokeCerts(ca, filepath.Join(dir, pki.CRLFile), cmd.Args().Slice())
+			list := filepath.Join(dir, pki.CRLFile)
+			if ca.CRL() == nil && !cmd.Bool("new-list") {
+				return &fault{
+					kind: usage, text: fmt.Sprintf("cert revoke: %s is not there: without it all that was revoked before would hold again", list),
+					hint: "put back the newest copy, from the seeder or any host; --new-list if nothing ever was revoked",
+				}
+			}
+			return s.revokeCerts(ca, list, cmd.Args().Slice())
 		}),
 	}
 }

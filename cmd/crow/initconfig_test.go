@@ -73,7 +73,10 @@ func TestOperatorConfig(t *testing.T) {
 			Cert: `/home/a "b"/fleet/operator.crt`, Key: `/home/a "b"/fleet/operator.key`,
 		},
 	}
-	if !reflect.DeepEqual(c, want) {
+	if c.Trust.Validate() != nil {
+		t.Errorf("trust is %+v", c.Trust)
+	}
+	if c.Trust = want.Trust; !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 }

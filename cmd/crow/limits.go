@@ -125,6 +125,9 @@ func rateOf(cmd *cli.Command, flag string) (*int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w, or 0 or %s for no limit", flag, err, noLimit)
 	}
+	if err := release.ValidateLimit(rate); err != nil {
+		return nil, usagef("--%s: %v", flag, err)
+	}
 	n := int64(rate)
 	return &n, nil
 }

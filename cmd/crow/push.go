@@ -23,7 +23,6 @@ func (a *app) push() *cli.Command {
 		&cli.StringFlag{Name: "version", Usage: "`VERSION` of the build"},
 		signKeyFlag(),
 		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may take the release (default: for ever)"},
-		&cli.Uint64Flag{Name: "counter", Usage: "a higher release counter than the seeder's next, `N`: for a seeder that lost its store"},
 	}, deployFlags()...)
 	return &cli.Command{
 		Name:      "push",
@@ -38,6 +37,9 @@ func (a *app) push() *cli.Command {
 			if o.signer, err = s.signer(ctx, cmd); err != nil {
 				return err
 			}
+			if len(o.signer.keys) == 0 && s.tls.Cert != "" {
+				s.note("the release is not signed: hosts that trust keys will refuse it (--sign-key, %s, or sign_keys in the config)", envSigningKey)
+			}
 			return s.push(ctx, cmd.Args().First(), o)
 		}),
 	}
@@ -48,7 +50,6 @@ type pushing struct {
 	rollout
 	signer  signer
 	expires time.Duration // 0: never
-	counter uint64        // at least; 0: the next
 }
 
 // pushOf checks push's arguments and flags.
@@ -69,7 +70,7 @@ func pushOf(cmd *cli.Command) (pushing, error) {
 		return pushing{}, err
 	}
 	o, err := rolloutOf(cmd, ref)
-	p := pushing{rollout: o, expires: cmd.Duration("expires"), counter: cmd.Uint64("counter")}
+	p := pushing{rollout: o, expires: cmd.Duration("expires")}
 	if err == nil && (p.expires < 0 || p.expires > 0 && p.expires < time.Second) {
 		err = usagef("--expires %s: want a second or more, such as 720h", p.expires)
 	}
@@ -133,6 +134,9 @@ func (s *session) ensureRelease(ctx context.Context, c *control.Client, p printe
 		if err := compare(ctx, p, artifact, existing.Manifest); err != nil {
 			return err
 		}
+		if err := o.sameExpiry(existing.Manifest); err != nil {
+			return err
+		}
 		return o.signer.endorse(ctx, c, *existing)
 	}
 	blob, err := newUploader(c, p).upload(ctx, artifact)
@@ -146,20 +150,42 @@ func (s *session) ensureRelease(ctx context.Context, c *control.Client, p printe
 	return nil
 }
 
+// sameExpiry refuses to vouch for another expiry than the command line asks for.
+func (o pushing) sameExpiry(m release.Manifest) error {
+	if o.expires == 0 || m.Expires.Equal(m.Created.Add(o.expires)) {
+		return nil
+	}
+	until := "never expires"
+	if !m.Expires.IsZero() {
+		until = "expires on " + m.Expires.Local().Format(time.DateTime)
+	}
+	return &fault{
+		kind: refused, hint: "push the build under a new version, or without --expires",
+		text: fmt.Sprintf("release %s exists and %s, not %s after it was made", m.Ref(), until, o.expires),
+	}
+}
+
 // createTries is how often a release is made anew because another one of its app
 // was made meanwhile.
 const createTries = 5
 
 // createRelease writes the manifest and signs it: the seeder stores what it is
-// given, and hosts believe the signatures alone.
+// given, and hosts believe the signatures alone. A version is signed again with a
+// higher counter only if a release that counts makes that necessary, not on the
+// seeder's word.
 func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o pushing) error {
 	var err error
+	signed := uint64(0)
 	for range createTries {
 		all, listErr := c.Releases(ctx, o.ref.App)
 		if listErr != nil {
 			return listErr
 		}
-		m := blob.Manifest(o.ref, max(o.counter, highestCounter(all)+1), time.Now())
+		known := o.signer.known(all)
+		if signed > 0 && highestCounter(known) < signed {
+			return err
+		}
+		m := blob.Manifest(o.ref, nextCounter(known, time.Now()), time.Now())
 		if o.expires > 0 {
 			m.Expires = m.Created.Add(o.expires)
 		}
@@ -167,19 +193,13 @@ func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o 
 		if signErr != nil {
 			return signErr
 		}
+		signed = m.Counter
 		_, err = c.CreateRelease(ctx, control.CreateRelease{Manifest: m, Signatures: signatures})
 		if e, ok := errors.AsType[*control.Error](err); !ok || e.Code != control.CodeStale {
 			return err
 		}
 	}
 	return err
-}
-
-func highestCounter(all []control.Release) (highest uint64) {
-	for _, r := range all {
-		highest = max(highest, r.Counter)
-	}
-	return highest
 }
 
 // findRelease returns nil if the release does not exist.

@@ -17,7 +17,7 @@ func (a *app) rollback() *cli.Command {
 	flags := append([]cli.Flag{
 		&cli.StringFlag{Name: "to", Usage: "`VERSION` to go back to (default: the last that was deployed with success before the newest)"},
 		signKeyFlag(),
-		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may go back by this statement (default: until there is a newer release)"},
+		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may go back by this statement, at most until there is a newer release", Value: statementLife},
 	}, deployFlags()...)
 	return &cli.Command{
 		Name:      "rollback",
@@ -37,10 +37,14 @@ func (a *app) rollback() *cli.Command {
 			if err != nil {
 				return err
 			}
-			target, newest, err := rollbackTarget(ctx, c, app, cmd.String("to"))
+			if d := cmd.Duration("expires"); d < time.Second {
+				return usagef("--expires %s: want a second or more, such as 168h", d)
+			}
+			target, newest, err := rollbackTarget(ctx, c, app, cmd.String("to"), signer)
 			if err != nil {
 				return err
 			}
+			s.note("rollback of %s to %s, made on %s, sha256 %s", app, target.Version, target.Created.Local().Format(time.DateTime), target.SHA256)
 			o, err := rolloutOf(cmd, target.Ref())
 			if err != nil {
 				return err
@@ -56,9 +60,13 @@ func (a *app) rollback() *cli.Command {
 	}
 }
 
+// statementLife is long enough for hosts that are off over a week, and bounds how
+// long a seeder could move hosts back and forth by it.
+const statementLife = 8 * 24 * time.Hour
+
 // rollbackTarget finds the release to go back to, and the highest counter that a
-// host may have accepted.
-func rollbackTarget(ctx context.Context, c *control.Client, app, version string) (target control.Release, newest uint64, err error) {
+// host may have accepted by now.
+func rollbackTarget(ctx context.Context, c *control.Client, app, version string, g signer) (target control.Release, newest uint64, err error) {
 	all, err := c.Releases(ctx, app)
 	if err != nil {
 		return target, 0, err
@@ -68,12 +76,17 @@ func rollbackTarget(ctx context.Context, c *control.Client, app, version string)
 			return target, 0, err
 		}
 	}
-	for _, r := range all {
+	known := g.known(all)
+	for _, r := range known {
 		if r.Version == version {
-			return r, highestCounter(all), nil
+			return r, max(highestCounter(known), nextCounter(known, time.Now())-1), nil
 		}
 	}
-	return target, 0, &fault{kind: usage, text: fmt.Sprintf("no release %s@%s to go back to", app, version), hint: "crow releases " + app}
+	text := fmt.Sprintf("no release %s@%s to go back to", app, version)
+	if len(g.keys) > 0 {
+		text += " that is signed by a key of yours or of trust in your config"
+	}
+	return target, 0, &fault{kind: usage, text: text, hint: "crow releases " + app}
 }
 
 // previousVersion is what rollback goes back to when nobody says.
@@ -111,18 +124,14 @@ func versionBefore(history []control.HistoryEntry) string {
 	return ""
 }
 
-// rollback makes the statement; nil where the release is the newest, which needs
-// none.
+// rollback makes the statement; nil where the release's counter is the highest that
+// any can have by now.
 func (g signer) rollback(target control.Release, newest uint64, expires time.Duration) (*control.Rollback, error) {
 	if target.Counter >= newest {
 		return nil, nil
 	}
 	now := time.Now()
-	var until time.Time
-	if expires > 0 {
-		until = now.Add(expires)
-	}
-	statement := release.RollbackTo(target.Manifest, newest, now, until)
+	statement := release.RollbackTo(target.Manifest, newest, now, now.Add(expires))
 	b, err := statement.Encode()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/signing"
 	"crow/internal/transport"
 )
 
@@ -45,6 +47,7 @@ type clientConfig struct {
 	LogLevel string        `yaml:"log_level"` // debug, info, warn or error
 	Quiet    bool          `yaml:"quiet"`
 	TLS      transport.TLS `yaml:"tls"`       // off, or an operator's certificate; left out: off
+	Trust    signing.Trust `yaml:"trust"`     // whose releases count when a counter is chosen; besides those of sign_keys
 	SignKeys []string      `yaml:"sign_keys"` // paths of secret keys that push, sign and rollback sign with
 }
 
@@ -64,6 +67,7 @@ type session struct {
 	progress  progressMode // never auto
 	quiet     bool
 	tls       transport.TLS
+	trust     signing.Trust
 	signKeys  []string // paths
 	log       *zap.Logger
 }
@@ -71,7 +75,7 @@ type session struct {
 // session resolves the global settings: flag, then CROW_*, then config file,
 // then default.
 func (a *app) session(cmd *cli.Command, file clientConfig, level string) (*session, error) {
-	s := &session{streams: a.std, seederURL: pick(cmd, "seeder", file.Seeder, defaultSeeder), quiet: file.Quiet, tls: file.TLS, signKeys: file.SignKeys}
+	s := &session{streams: a.std, seederURL: pick(cmd, "seeder", file.Seeder, defaultSeeder), quiet: file.Quiet, tls: file.TLS, trust: file.Trust, signKeys: file.SignKeys}
 	if cmd.IsSet("quiet") {
 		s.quiet = cmd.Bool("quiet")
 	}
@@ -157,7 +161,16 @@ func (s *session) security() (transport.Security, error) {
 		}
 		return safe, &fault{kind: usage, text: text, hint: "--config operator.yaml or CROW_CONFIG, as crow init made it"}
 	}
+	s.noteClear(safe)
 	return safe, nil
+}
+
+// noteClear tells of calls that anybody on the way can read and change.
+func (s *session) noteClear(safe transport.Security) {
+	u, err := url.Parse(s.seederURL)
+	if err == nil && !safe.On() && u.Host != "" && !transport.IsLoopback(u.Hostname()) {
+		s.note("note: %s is called without TLS: for labs alone", s.seederURL)
+	}
 }
 
 // client returns a client of the seeder that the settings name.

@@ -1,6 +1,10 @@
 package control
 
-import "time"
+import (
+	"context"
+	"net/http"
+	"time"
+)
 
 // HistoryEntry is one thing that somebody did, or that came of it.
 type HistoryEntry struct {
@@ -13,6 +17,24 @@ type HistoryEntry struct {
 	Deploy  string    `json:"deploy,omitempty"` // id
 	Result  string    `json:"result"`           // ok, or the code of an error; of a deploy that ended its phase
 	Message string    `json:"message,omitempty"`
+	// LeftOut counts failed calls of the same caller before this entry that have
+	// none of their own: there were too many. Callers that were too many to tell
+	// apart count as one.
+	LeftOut int `json:"left_out,omitempty"`
+}
+
+// HistoryCheck is what following the chain of the log's lines found: GET
+// PathHistory?verify=true answers it.
+type HistoryCheck struct {
+	Entries int           `json:"entries"` // that are whole; up to the break, if there is one
+	Break   *HistoryBreak `json:"break"`   // null: all are whole
+}
+
+// HistoryBreak is the first place where a line does not follow the one before it.
+type HistoryBreak struct {
+	File string `json:"file"` // of the log, without its folder
+	Line int    `json:"line"` // counted from 1
+	Why  string `json:"why"`
 }
 
 // What is done, as history tells it.
@@ -32,3 +54,9 @@ const (
 	DefaultHistory = 50
 	MaxHistory     = 10_000
 )
+
+// VerifyHistory has the seeder follow the chain of its history.
+func (c *Client) VerifyHistory(ctx context.Context) (HistoryCheck, error) {
+	var h HistoryCheck
+	return h, c.call(ctx, http.MethodGet, PathHistory+"?verify=true", nil, &h)
+}

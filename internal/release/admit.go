@@ -1,6 +1,7 @@
 package release
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -10,28 +11,56 @@ import (
 var (
 	// ErrExpired says that the manifest's time is over.
 	ErrExpired = errors.New("release has expired")
-	// ErrOlder says that the host has accepted a newer release, and that nothing
-	// allows it to go back.
+	// ErrOlder says that the host has accepted a newer release, or another one
+	// with the same counter, and that nothing allows it to go back.
 	ErrOlder = errors.New("release is older than one accepted before")
 )
 
+// Digest is the SHA-256 of m's encoding: of what is signed, and so of all that m
+// says. The error is that of Encode.
+func (m Manifest) Digest() (Digest, error) {
+	b, err := m.Encode()
+	if err != nil {
+		return Digest{}, err
+	}
+	return sha256.Sum256(b), nil
+}
+
 // Admit decides whether a host whose highest accepted counter of m's app is
 // highest, 0 for none, may take m at the time now: m is not expired, and it is
-// not older, or r allows going back to it. A nil r is no statement. The caller
-// has verified the signatures of both, and keeps the highest counter, which a
-// rollback does not lower: so a statement is worth nothing after a newer release.
-// The error is ErrExpired or ErrOlder and names why in one line.
-func Admit(m Manifest, r *Rollback, highest uint64, now time.Time) error {
+// not older, or r allows going back to it. A nil r is no statement. With the
+// counter highest only the manifest with the Digest accepted may come again; a
+// zero one is not known. The caller has verified the signatures of both, and
+// keeps the highest counter and its manifest's Digest, which a rollback does not
+// change: so a statement is worth nothing after a newer release. The error is
+// ErrExpired or ErrOlder and names why in one line, or that of m.Encode.
+func Admit(m Manifest, r *Rollback, highest uint64, accepted Digest, now time.Time) error {
 	if over(m.Expires, now) {
 		return fmt.Errorf("%w: %s, on %s", ErrExpired, m.Ref(), date(m.Expires))
 	}
-	if m.Counter >= highest {
+	switch {
+	case m.Counter > highest:
 		return nil
+	case m.Counter == highest:
+		return again(m, accepted)
 	}
 	if why := obstacle(m, r, highest, now); why != "" {
 		return fmt.Errorf("%w: %s is release %d of %s, this host has accepted %d, and %s", ErrOlder, m.Ref(), m.Counter, m.App, highest, why)
 	}
 	return nil
+}
+
+// again decides on a release with the highest accepted counter: two signed ones
+// would else take turns for ever, as whoever gives the orders likes.
+func again(m Manifest, accepted Digest) error {
+	if accepted.IsZero() {
+		return nil
+	}
+	digest, err := m.Digest()
+	if err != nil || digest == accepted {
+		return err
+	}
+	return fmt.Errorf("%w: %s is release %d of %s, and another release with the same counter was accepted", ErrOlder, m.Ref(), m.Counter, m.App)
 }
 
 // obstacle says what keeps r from allowing a host to go back to m; empty is
