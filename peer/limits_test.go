@@ -66,7 +66,7 @@ func TestLimitsHoldWithoutASeeder(t *testing.T) {
 
 	r.office.limit(&control.WantedLimits{})
 	r.office.start(t)
-	a.wantLimits(t, 300, 400_000)
+	a.wantLimits(t, 300_000, 400_000)
 	r.office.wantLimits(t, control.WantedLimits{}, r.cfg.Limits)
 }
 

@@ -25,7 +25,7 @@ const (
 	PathLimits     = "/v1/limits"                              // POST ChangeHostLimits; answers []Host: those that it is for
 	PathUplink     = "/v1/limits/seeder"                       // POST ChangeLimits, GET; answer Limits: the seeder's own
 	PathGossipKey  = "/v1/gossip/key"                          // POST RotateGossipKey; answers GossipRotation
-	PathHistory    = "/v1/history"                             // GET [?app=&limit=N]; answers []HistoryEntry, newest first
+	PathHistory    = "/v1/history"                             // GET [?app=&limit=N]; answers []HistoryEntry, newest first; GET ?verify=true answers HistoryCheck
 	PathOrders     = "/v1/orders"                              // GET ?host=NAME&after=REV&epoch=E&wait=D; answers Orders
 	PathReports    = "/v1/reports"                             // POST Report; answers Receipt
 	PathOrigin     = "/blobs/{digest}"                         // GET with ranges: the artifact of that SHA-256
