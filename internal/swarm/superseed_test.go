@@ -15,7 +15,9 @@ func TestNextToShow(t *testing.T) {
 	// Pieces that were shown before at(0) are late.
 	const early, late = time.Second, -time.Second
 	never := shownPiece{}
-	shown := func(shown, held int, when time.Duration) shownPiece { return shownPiece{shown: shown, held: held, at: at(when)} }
+	shown := func(shown, held int, when time.Duration) shownPiece {
+		return shownPiece{shown: shown, held: held, at: at(when)}
+	}
 	all := []int{0, 1, 2}
 	for name, c := range map[string]struct {
 		pieces       []shownPiece
