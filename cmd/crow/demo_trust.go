@@ -82,7 +82,7 @@ func (t *demoTrust) export(url string) (string, error) {
 	if t == nil {
 		return "export CROW_SEEDER=" + url, nil
 	}
-	w := configWords{Fleet: t.ca.Fleet(), SeederURL: url, SigningKey: filepath.Join(t.dir, signingKeyFile), Operator: t.operator()}
+	w := configWords{Fleet: t.ca.Fleet(), SeederURL: url, PublicKey: t.key.Public().String(), SigningKey: filepath.Join(t.dir, signingKeyFile), Operator: t.operator()}
 	text, err := w.render(operatorConfig)
 	if err != nil {
 		return "", err
