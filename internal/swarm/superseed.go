@@ -12,7 +12,7 @@ const openPieces = 2
 // maxHoard is how many pieces a guest may hold alone and be shown another, as long
 // as there are guests that pass theirs on: one with a slow uplink would else be
 // brought at full speed what it alone then has to give to everyone.
-const maxHoard = 4
+const maxHoard = 8
 
 // When a piece is shown again. What the seeder sends twice it sends in the place
 // of something that nobody has, so it waits for the guests to pass on what they
