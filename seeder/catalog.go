@@ -46,9 +46,13 @@ func (c *catalog) loadReleases() error {
 		c.releases[r.App] = append(c.releases[r.App], r)
 	}
 	for _, all := range c.releases {
-		slices.SortFunc(all, func(a, b control.Release) int { return cmp.Compare(a.Counter, b.Counter) })
+		sortByCounter(all)
 	}
 	return nil
+}
+
+func sortByCounter(all []control.Release) {
+	slices.SortFunc(all, func(a, b control.Release) int { return cmp.Compare(a.Counter, b.Counter) })
 }
 
 func (c *catalog) loadRelease(name string) (r control.Release, err error) {
@@ -79,7 +83,7 @@ func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
 		return control.Release{}, refused("release "+m.Ref().String()+": "+field+" is not that of the artifact as it arrived",
 			"the artifact changed on its way or while it was read: push it again")
 	}
-	if err := c.requireNewest(m); err != nil {
+	if err := c.requireOwn(m); err != nil {
 		return control.Release{}, err
 	}
 	r := control.Release{Manifest: m, Signatures: req.Signatures}
@@ -87,6 +91,7 @@ func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
 		return control.Release{}, err
 	}
 	c.releases[m.App] = append(c.releases[m.App], r)
+	sortByCounter(c.releases[m.App])
 	c.log.Info("release created", zap.Stringer("release", m.Ref()), zap.Uint64("counter", m.Counter),
 		zap.Stringer("sha256", m.SHA256), zap.Int64("bytes", m.Size), zap.Int("signatures", len(r.Signatures)))
 	return r, nil
@@ -96,22 +101,22 @@ func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
 // 2106.
 const maxCounter = 1<<32 - 1
 
-// requireNewest refuses a counter that is not above those of the app's other
-// releases: hosts tell by it what is older than what. One that leaves some out is
-// fine: it is how a seeder that lost its store goes on where hosts remember.
-func (c *catalog) requireNewest(m release.Manifest) error {
+// requireOwn refuses a counter that another release of the app has: hosts tell by it
+// what is older than what. Who signed the others is not for the seeder to say, so a
+// release need not be above them: one that nobody trusts would else stop all later ones.
+func (c *catalog) requireOwn(m release.Manifest) error {
 	if m.Counter > maxCounter {
 		return usage("", "release %s: its counter is %d, at most %d is allowed: it would leave no room for later ones", m.Ref(), m.Counter, uint64(maxCounter))
 	}
-	all := c.releases[m.App]
-	if len(all) == 0 || m.Counter > all[len(all)-1].Counter {
-		return nil
+	for _, r := range c.releases[m.App] {
+		if r.Counter == m.Counter {
+			return &control.Error{
+				Code: control.CodeStale, Hint: "push again",
+				Message: fmt.Sprintf("release %s: its counter %d is that of %s already", m.Ref(), m.Counter, r.Ref()),
+			}
+		}
 	}
-	newest := all[len(all)-1]
-	return &control.Error{
-		Code: control.CodeStale, Hint: "push again",
-		Message: fmt.Sprintf("release %s: its counter is %d, and that of %s is %d already", m.Ref(), m.Counter, newest.Ref(), newest.Counter),
-	}
+	return nil
 }
 
 func (c *catalog) putRelease(m release.Manifest) error {

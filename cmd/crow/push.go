@@ -170,21 +170,17 @@ func (o pushing) sameExpiry(m release.Manifest) error {
 const createTries = 5
 
 // createRelease writes the manifest and signs it: the seeder stores what it is
-// given, and hosts believe the signatures alone. A version is signed again with a
-// higher counter only if a release that counts makes that necessary, not on the
-// seeder's word.
+// given, and hosts believe the signatures alone. Where two are made at once, a later
+// second is the next one's; whatever the seeder says, no counter is ahead of the time
+// and of what counts.
 func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o pushing) error {
 	var err error
-	signed := uint64(0)
 	for range createTries {
 		all, listErr := c.Releases(ctx, o.ref.App)
 		if listErr != nil {
 			return listErr
 		}
 		known := o.signer.known(all)
-		if signed > 0 && highestCounter(known) < signed {
-			return err
-		}
 		m := blob.Manifest(o.ref, nextCounter(known, time.Now()), time.Now())
 		if o.expires > 0 {
 			m.Expires = m.Created.Add(o.expires)
@@ -193,10 +189,14 @@ func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o 
 		if signErr != nil {
 			return signErr
 		}
-		signed = m.Counter
 		_, err = c.CreateRelease(ctx, control.CreateRelease{Manifest: m, Signatures: signatures})
 		if e, ok := errors.AsType[*control.Error](err); !ok || e.Code != control.CodeStale {
 			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return err

@@ -72,7 +72,7 @@ func BlobOf(m release.Manifest) Blob {
 
 // CreateRelease asks for a release of an artifact that was uploaded. The
 // manifest is the caller's own, who signs it: the seeder refuses what its copy
-// contradicts, and a counter that is not above those of the app's other releases.
+// contradicts, and a counter that another of the app's releases has.
 type CreateRelease struct {
 	Manifest release.Manifest `json:"manifest"`
 	// Signatures are minisign's, each a file's text, over the manifest's encoding.

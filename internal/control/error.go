@@ -19,7 +19,7 @@ const (
 	CodeUnknown   Code = "unknown_host" // 404: the host must say hello first
 	CodeNoHost    Code = "no_host"      // 409: the target matches no host
 	CodeRefused   Code = "refused"      // 409: digest or version conflict
-	CodeStale     Code = "stale"        // 409: the manifest's counter is no longer above all others
+	CodeStale     Code = "stale"        // 409: another release has the manifest's counter
 	CodeTaken     Code = "name_taken"   // 409: another live host has that name
 	CodeTooLarge  Code = "too_large"    // 413
 	CodeDamaged   Code = "damaged"      // 500: the seeder's copy of an artifact is not what it was
