@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync/atomic"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -16,31 +15,25 @@ import (
 // maxSealed bounds a sealed message, in bytes; memberlist's own bound.
 const maxSealed = 20 << 20
 
-var (
-	errStranger = errors.New("not sealed with a key of this host")
-	errMute     = errors.New("nothing is said to a stranger")
-)
+var errStranger = errors.New("not sealed with a key of this host")
 
-// mute is a stream that somebody else opened. Nothing is said on it before its
-// first message has shown that the other end has a key: memberlist would answer a
-// stranger with an error, which is sealed, and tells all the same that this is
-// gossip.
+// mute is a stream that somebody else opened. It can't be read before its first
+// message has shown that the other end has a key, and memberlist says nothing to whom it
+// can't read at all. It would answer a stranger's message with an error, which is
+// sealed, and tells all the same that this is gossip.
 type mute struct {
 	net.Conn
 	ring  *memberlist.Keyring
-	known atomic.Bool
 	first io.Reader // the first message, once it has been read
 }
 
 // Read implements net.Conn.
 func (m *mute) Read(b []byte) (int, error) {
 	if m.first == nil {
-		message, err := m.open()
-		if err != nil {
+		var err error
+		if m.first, err = m.open(); err != nil {
 			return 0, err
 		}
-		m.known.Store(true)
-		m.first = bytes.NewReader(message)
 	}
 	if n, err := m.first.Read(b); err == nil {
 		return n, nil
@@ -48,32 +41,24 @@ func (m *mute) Read(b []byte) (int, error) {
 	return m.Conn.Read(b)
 }
 
-// Write implements net.Conn.
-func (m *mute) Write(b []byte) (int, error) {
-	if !m.known.Load() {
-		return 0, errMute
-	}
-	return m.Conn.Write(b)
-}
-
 // open reads the first message as it came, if one of the keys opens it.
-func (m *mute) open() ([]byte, error) {
-	message := make([]byte, sealedHead-1)
-	if _, err := io.ReadFull(m.Conn, message); err != nil {
+func (m *mute) open() (io.Reader, error) {
+	head := make([]byte, sealedHead-1)
+	if _, err := io.ReadFull(m.Conn, head); err != nil {
 		return nil, err // io.EOF where there was nothing at all
 	}
-	size := binary.BigEndian.Uint32(message[1:])
-	if message[0] != sealedType || size < minSealed || size > maxSealed {
+	size := binary.BigEndian.Uint32(head[1:])
+	if head[0] != sealedType || size < minSealed || size > maxSealed {
 		return nil, errStranger
 	}
 	var rest bytes.Buffer // grows with what comes, not with what was promised
 	if _, err := io.CopyN(&rest, m.Conn, int64(size)); err != nil {
 		return nil, err
 	}
-	if !opens(m.ring.GetKeys(), rest.Bytes(), message) {
+	if !opens(m.ring.GetKeys(), rest.Bytes(), head) {
 		return nil, errStranger
 	}
-	return append(message, rest.Bytes()...), nil
+	return io.MultiReader(bytes.NewReader(head), &rest), nil
 }
 
 // opens reports whether one of the keys opens a sealed message: version, nonce,
