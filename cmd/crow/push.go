@@ -174,23 +174,9 @@ const createTries = 5
 // second is the next one's; whatever the seeder says, no counter is ahead of the time
 // and of what counts.
 func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o pushing) error {
-	var err error
-	for range createTries {
-		all, listErr := c.Releases(ctx, o.ref.App)
-		if listErr != nil {
-			return listErr
-		}
-		known := o.signer.known(all)
-		m := blob.Manifest(o.ref, nextCounter(known, time.Now()), time.Now())
-		if o.expires > 0 {
-			m.Expires = m.Created.Add(o.expires)
-		}
-		signatures, signErr := o.signer.manifest(m)
-		if signErr != nil {
-			return signErr
-		}
-		_, err = c.CreateRelease(ctx, control.CreateRelease{Manifest: m, Signatures: signatures})
-		if e, ok := errors.AsType[*control.Error](err); !ok || e.Code != control.CodeStale {
+	for try := 1; ; try++ {
+		err := tryCreate(ctx, c, blob, o)
+		if e, ok := errors.AsType[*control.Error](err); !ok || e.Code != control.CodeStale || try == createTries {
 			return err
 		}
 		select {
@@ -199,6 +185,23 @@ func createRelease(ctx context.Context, c *control.Client, blob control.Blob, o 
 			return ctx.Err()
 		}
 	}
+}
+
+func tryCreate(ctx context.Context, c *control.Client, blob control.Blob, o pushing) error {
+	all, err := c.Releases(ctx, o.ref.App)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	m := blob.Manifest(o.ref, nextCounter(o.signer.known(all), now), now)
+	if o.expires > 0 {
+		m.Expires = m.Created.Add(o.expires)
+	}
+	signatures, err := o.signer.manifest(m)
+	if err != nil {
+		return err
+	}
+	_, err = c.CreateRelease(ctx, control.CreateRelease{Manifest: m, Signatures: signatures})
 	return err
 }
 

@@ -79,7 +79,7 @@ func rollbackTarget(ctx context.Context, c *control.Client, app, version string,
 	known := g.known(all)
 	for _, r := range known {
 		if r.Version == version {
-			return r, max(highestCounter(known), nextCounter(known, time.Now())-1), nil
+			return r, nextCounter(known, time.Now()) - 1, nil
 		}
 	}
 	text := fmt.Sprintf("no release %s@%s to go back to", app, version)

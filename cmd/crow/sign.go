@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -114,11 +112,10 @@ func (s *session) signer(ctx context.Context, cmd *cli.Command) (signer, error) 
 	g := signer{trusted: s.trust.Keys}
 	files := cmd.StringSlice("sign-key")
 	if text := os.Getenv(envSigningKey); len(files) == 0 && text != "" {
-		if _, err := os.Stat(text); !errors.Is(err, fs.ErrNotExist) && len(text) < 4096 && !strings.Contains(text, "\n") {
-			files = []string{text}
-		} else {
+		if _, err := os.Stat(text); err != nil {
 			return g, g.add(ctx, envSigningKey, []byte(text), s)
 		}
+		files = []string{text}
 	}
 	if len(files) == 0 {
 		files = s.signKeys
