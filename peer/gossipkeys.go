@@ -2,7 +2,6 @@ package peer
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,9 +11,6 @@ import (
 	"crow/internal/control"
 	"crow/internal/gossip"
 )
-
-// maxGossipKeys is how many keys gossip takes.
-const maxGossipKeys = 4
 
 // startKeys are the keys to gossip with before the first orders: those of the last
 // ones, which may be newer than the config's, and the config's, in case that
@@ -28,7 +24,7 @@ func startKeys(file [][]byte, last control.Orders) [][]byte {
 		return file
 	}
 	for _, k := range file {
-		if len(keys) < maxGossipKeys && !slices.ContainsFunc(keys, func(o []byte) bool { return bytes.Equal(k, o) }) {
+		if len(keys) < gossip.MaxKeys && !slices.ContainsFunc(keys, func(o []byte) bool { return bytes.Equal(k, o) }) {
 			keys = append(keys, k)
 		}
 	}
@@ -40,22 +36,14 @@ func orderedKeys(o control.Orders) ([][]byte, error) {
 	if len(o.GossipKeys) == 0 {
 		return nil, nil
 	}
-	if n := len(o.GossipKeys); n > maxGossipKeys {
-		return nil, fmt.Errorf("gossip keys of the orders: %d of them, at most %d are taken", n, maxGossipKeys)
+	if n := len(o.GossipKeys); n > gossip.MaxKeys {
+		return nil, fmt.Errorf("gossip keys of the orders: %d of them, at most %d are taken", n, gossip.MaxKeys)
 	}
 	keys, err := gossip.ParseKeys([]byte(strings.Join(o.GossipKeys, "\n")))
 	if err != nil {
 		return nil, fmt.Errorf("gossip keys of the orders: %w", err)
 	}
 	return keys, nil
-}
-
-// keyWords are keys in the form of orders; of none it returns nil.
-func keyWords(keys [][]byte) (words []string) {
-	for _, k := range keys {
-		words = append(words, base64.StdEncoding.EncodeToString(k))
-	}
-	return words
 }
 
 // useKeys has gossip go over to the keys in force. An agent whose config has no

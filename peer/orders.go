@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/control"
+	"crow/internal/gossip"
 	"crow/internal/release"
 )
 
@@ -205,7 +206,7 @@ func sane(o control.Orders, log *zap.Logger) control.Orders {
 		log.Error("gossip keys are passed over", zap.Error(err))
 	}
 	// Written anew, since blanks beside keys could be of any length.
-	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log), GossipKeys: keyWords(keys)}
+	good := control.Orders{Epoch: o.Epoch, Revision: o.Revision, Limits: saneLimits(o.Limits, log), GossipKeys: gossip.FormatKeys(keys)}
 	seen := map[string]bool{}
 	for _, order := range o.Orders {
 		if err := checkOrder(order); err != nil || seen[order.Manifest.App] || len(seen) == control.MaxApps {

@@ -120,17 +120,10 @@ func (j *job) signed(what string, encode func() ([]byte, error), signatures []st
 
 // checkSignatures bounds what orders bring along.
 func checkSignatures(o control.Order) error {
-	all := o.Signatures
 	if o.Rollback != nil {
-		all = append(all[:len(all):len(all)], o.Rollback.Signatures...)
-	}
-	if len(all) > 2*control.MaxSignatures {
-		return fmt.Errorf("%d signatures, at most %d are looked at", len(all), 2*control.MaxSignatures)
-	}
-	for _, s := range all {
-		if len(s) > control.MaxSignatureLen {
-			return fmt.Errorf("a signature of %d bytes, at most %d are looked at", len(s), control.MaxSignatureLen)
+		if err := control.ValidateSignatures(o.Rollback.Signatures); err != nil {
+			return err
 		}
 	}
-	return nil
+	return control.ValidateSignatures(o.Signatures)
 }

@@ -55,7 +55,7 @@ func validateRollback(r *control.Rollback, ref release.Ref) error {
 	case r.Statement.Ref() != ref:
 		return usage("", "deploy of %s: the rollback statement is for %s", ref, r.Statement.Ref())
 	}
-	return cmp.Or(r.Statement.Validate(), validateSignatures(r.Signatures))
+	return cmp.Or(r.Statement.Validate(), control.ValidateSignatures(r.Signatures))
 }
 
 func (a *api) deployStatus(_ http.ResponseWriter, r *http.Request) (any, error) {

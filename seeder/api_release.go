@@ -23,7 +23,7 @@ func (a *api) createRelease(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(req.Manifest.Validate(), validateSignatures(req.Signatures)); err != nil {
+	if err := cmp.Or(req.Manifest.Validate(), control.ValidateSignatures(req.Signatures)); err != nil {
 		return nil, err
 	}
 	made, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Release, error) {

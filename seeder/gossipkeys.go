@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/control"
+	"crow/internal/gossip"
 	"crow/internal/release"
 	"crow/internal/store"
 )
@@ -62,10 +62,7 @@ func (k *keyring) refresh(now time.Time) (changed bool) {
 	if slices.EqualFunc(keys, k.last, bytes.Equal) {
 		return false
 	}
-	k.last, k.words = keys, nil
-	for _, key := range keys {
-		k.words = append(k.words, base64.StdEncoding.EncodeToString(key))
-	}
+	k.last, k.words = keys, gossip.FormatKeys(keys)
 	return true
 }
 
@@ -76,7 +73,7 @@ func (b *books) rotateGossipKey(spread, grace time.Duration, now time.Time) (con
 	case n == 0:
 		return control.GossipRotation{}, usage("give every host one key file (gossip_key_file), then start them anew",
 			"gossip has no key, so there is none to rotate")
-	case n >= maxRing:
+	case n >= gossip.MaxKeys:
 		return control.GossipRotation{}, refused(fmt.Sprintf("%d keys of gossip are in force already", n), "wait until the first of them has ended")
 	case min(spread, grace) < minKeyTime || max(spread, grace) > maxKeyTime:
 		return control.GossipRotation{}, usage("", "spread of %s and grace of %s: want %s to %s", spread, grace, minKeyTime, maxKeyTime)

@@ -22,9 +22,6 @@ type ringKey struct {
 	Ends time.Time `json:"ends,omitzero"`
 }
 
-// maxRing is how many keys can be in force at once: gossip's own bound.
-const maxRing = 4
-
 // inForce returns the keys that members have at a time, the one to send with
 // first.
 func (r ring) inForce(now time.Time) (keys [][]byte) {

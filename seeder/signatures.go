@@ -28,7 +28,7 @@ func (c *catalog) loadSignatures(name string) (signatures []string, err error) {
 	if err := json.Unmarshal(b, &signatures); err != nil {
 		return nil, fmt.Errorf("decode signatures: %w", err)
 	}
-	return signatures, validateSignatures(signatures)
+	return signatures, control.ValidateSignatures(signatures)
 }
 
 // putSignatures also clears away those of a release of that name that was never
@@ -53,7 +53,7 @@ func (c *catalog) sign(ref release.Ref, signatures []string) (control.Release, e
 			more.Signatures = append(more.Signatures, s)
 		}
 	}
-	if err := validateSignatures(more.Signatures); err != nil {
+	if err := control.ValidateSignatures(more.Signatures); err != nil {
 		return control.Release{}, err
 	}
 	if err := c.putSignatures(more); err != nil {
@@ -62,17 +62,4 @@ func (c *catalog) sign(ref release.Ref, signatures []string) (control.Release, e
 	*r = more
 	c.log.Info("release signed", zap.Stringer("release", ref), zap.Int("signatures", len(r.Signatures)))
 	return more, nil
-}
-
-// validateSignatures bounds what is stored and handed to every host.
-func validateSignatures(signatures []string) error {
-	if len(signatures) > control.MaxSignatures {
-		return usage("", "%d signatures, at most %d are allowed", len(signatures), control.MaxSignatures)
-	}
-	for _, s := range signatures {
-		if len(s) > control.MaxSignatureLen {
-			return usage("", "a signature of %d bytes, at most %d are allowed", len(s), control.MaxSignatureLen)
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package seeder
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -51,19 +50,11 @@ func ownAddress(r *http.Request, address string) error {
 		return nil
 	}
 	ip, err := netip.ParseAddr(address)
-	if err == nil && id.MayBe(ip.Unmap(), remoteIP(r)) {
+	if err == nil && id.MayBe(ip.Unmap(), transport.CallerAddr(r)) {
 		return nil
 	}
 	return forbidden("crow cert issue --role peer --name "+id.Name+" --host ADDRESS",
 		"host %s: address %.80q is not one of its certificate's", id.Name, address)
-}
-
-func remoteIP(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr().Unmap()
 }
 
 // certificateEnd is until when the caller's certificate holds; zero without TLS.
@@ -77,9 +68,5 @@ func callerOf(r *http.Request) (who, role string) {
 	if id, ok := transport.IdentityOf(r); ok {
 		return id.Name, string(id.Role)
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr, ""
-	}
-	return host, ""
+	return transport.CallerAddr(r).String(), ""
 }

@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -166,13 +165,4 @@ func addFamily(addrs []netip.AddrPort, addr netip.AddrPort) []netip.AddrPort {
 func reachable(a netip.AddrPort) bool {
 	ip := a.Addr()
 	return a.Port() != 0 && ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && ip.Zone() == ""
-}
-
-// callerOf is the address that a request came from.
-func callerOf(r *http.Request) netip.Addr {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // no TCP connection: nobody to hand out
-	}
-	return addr.Addr().Unmap().WithZone("")
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"crow/internal/release"
+	"crow/internal/transport"
 )
 
 // Paths of the tracker below its server's URL.
@@ -167,7 +168,7 @@ func (t *Tracker) sweep(now time.Time) {
 }
 
 func (t *Tracker) serveAnnounce(w http.ResponseWriter, r *http.Request) {
-	a, err := parseAnnounce(r.URL.RawQuery, callerOf(r), t.cfg.TrustIP)
+	a, err := parseAnnounce(r.URL.RawQuery, transport.CallerAddr(r), t.cfg.TrustIP)
 	if err == nil {
 		err = mayAnnounce(r, a.addrs)
 	}

@@ -19,7 +19,7 @@ func mayAnnounce(r *http.Request, addrs []netip.AddrPort) error {
 		return failRole
 	}
 	for _, a := range addrs {
-		if !id.MayBe(a.Addr(), callerOf(r)) {
+		if !id.MayBe(a.Addr(), transport.CallerAddr(r)) {
 			return failForeignIP
 		}
 	}

@@ -86,12 +86,6 @@ type AddSignatures struct {
 	Signatures []string `json:"signatures"`
 }
 
-// Limits of signatures, wherever they travel. Lengths are in bytes.
-const (
-	MaxSignatures   = 32
-	MaxSignatureLen = 1 << 10
-)
-
 // Release is one release in the catalog.
 type Release struct {
 	release.Manifest

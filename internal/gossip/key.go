@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// maxKeys is how many keys a member has at once: a rotation needs two, and
+	// MaxKeys is how many keys a member has at once: a rotation needs two, and
 	// another may begin before some host has ended the first. A packet that no
 	// key fits is tried with each, so this bounds what a stranger costs.
-	maxKeys = 4
-	// maxKeyFile bounds a key file, in bytes. maxKeys lines are 180.
+	MaxKeys = 4
+	// maxKeyFile bounds a key file, in bytes. MaxKeys lines are 180.
 	maxKeyFile = 4 << 10
 )
 
@@ -73,7 +73,7 @@ func ParseKeys(text []byte) ([][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w key in line %d: no base64", release.ErrInvalid, n)
 		}
-		if keys = append(keys, key); len(keys) > maxKeys {
+		if keys = append(keys, key); len(keys) > MaxKeys {
 			break // validateKeys says so
 		}
 	}
@@ -86,10 +86,19 @@ func ParseKeys(text []byte) ([][]byte, error) {
 	return keys, nil
 }
 
+// FormatKeys gives keys in the form that ParseKeys takes a line each of; of none it
+// returns nil.
+func FormatKeys(keys [][]byte) (lines []string) {
+	for _, k := range keys {
+		lines = append(lines, base64.StdEncoding.EncodeToString(k))
+	}
+	return lines
+}
+
 // validateKeys accepts no keys too.
 func validateKeys(keys [][]byte) error {
-	if len(keys) > maxKeys {
-		return fmt.Errorf("%w keys: more than %d", release.ErrInvalid, maxKeys)
+	if len(keys) > MaxKeys {
+		return fmt.Errorf("%w keys: more than %d", release.ErrInvalid, MaxKeys)
 	}
 	for i, key := range keys {
 		if !slices.Contains(keyLens, len(key)) {

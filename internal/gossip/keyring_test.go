@@ -176,7 +176,7 @@ func TestSetKeysRefuses(t *testing.T) {
 	t.Parallel()
 	g := run(t, keyed(config(t, "web-1"), oldKey, newKey))
 	for name, keys := range map[string][][]byte{
-		"short": {newKey, []byte("short")}, "twice": {newKey, oldKey, newKey}, "empty": {nil}, "many": make([][]byte, maxKeys+1),
+		"short": {newKey, []byte("short")}, "twice": {newKey, oldKey, newKey}, "empty": {nil}, "many": make([][]byte, MaxKeys+1),
 	} {
 		if err := g.SetKeys(keys); !errors.Is(err, release.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -204,7 +204,7 @@ func TestSetKeysFromAnyToAny(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(what string) (keys [][]byte) {
 			order := rapid.Permutation(pool).Draw(t, what)
-			for _, key := range order[:rapid.IntRange(1, maxKeys).Draw(t, "keys")] {
+			for _, key := range order[:rapid.IntRange(1, MaxKeys).Draw(t, "keys")] {
 				keys = append(keys, bytes.Clone(key))
 			}
 			return keys

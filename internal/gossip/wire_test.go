@@ -42,7 +42,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"name":                {func(c *Config) { c.Name = "a b" }, "name"},
 		"key":                 {func(c *Config) { c.Keys = [][]byte{oldKey, []byte("short")} }, "keys: invalid key 2: 5 bytes"},
-		"many keys":           {func(c *Config) { c.Keys = make([][]byte, maxKeys+1) }, "keys: invalid keys: more than 4"},
+		"many keys":           {func(c *Config) { c.Keys = make([][]byte, MaxKeys+1) }, "keys: invalid keys: more than 4"},
 		"listen":              {func(c *Config) { c.Listen = "7402" }, "want host:port"},
 		"foreign listen":      {func(c *Config) { c.Listen = "192.0.2.1:0" }, "listen on 192.0.2.1:0: cannot assign requested address"},
 		"advertise":           {func(c *Config) { c.Advertise = "seeder" }, "advertise"},

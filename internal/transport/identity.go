@@ -92,3 +92,13 @@ func (id Identity) MayBe(addr, caller netip.Addr) bool {
 	}
 	return addr == caller
 }
+
+// CallerAddr is the address that a request came from; the zero one if it did not
+// come over TCP.
+func CallerAddr(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap().WithZone("")
+}
