@@ -20,7 +20,12 @@ const (
 	PathTorrents   = "/v1/torrents/{digest}"                   // GET: the torrent of an artifact's SHA-256, bencoded
 	PathDeploys    = "/v1/deploys"                             // POST CreateDeploy; answers DeployStatus
 	PathDeploy     = "/v1/deploys/{id}"                        // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
+	PathSteer      = "/v1/deploys/{id}/steer"                  // POST Steer; answers DeployStatus
+	PathPlan       = "/v1/plans"                               // POST CreateDeploy: what it would do; answers DeployPlan
+	PathApp        = "/v1/apps/{app}"                          // GET: who runs what of it; answers AppStatus
+	PathRelease    = "/v1/releases/{app}/{version}"            // DELETE [?dry_run=true]; answers Removed
 	PathHosts      = "/v1/hosts"                               // GET [?target=EXPR...]; answers []Host
+	PathForget     = "/v1/hosts/{name}/forget"                 // POST: remove a host that is gone from the books; answers Host
 	PathHost       = "/v1/hosts/{name}"                        // PUT Hello; answers Welcome. DELETE [?boot=]: the host says goodbye; answers nothing
 	PathLimits     = "/v1/limits"                              // POST ChangeHostLimits; answers []Host: those that it is for
 	PathUplink     = "/v1/limits/seeder"                       // POST ChangeLimits, GET; answer Limits: the seeder's own
@@ -100,65 +105,6 @@ type Rollback struct {
 	Signatures []string         `json:"signatures,omitempty"`
 }
 
-// CreateDeploy asks for a deploy. Without targets it takes those of the app's
-// last deploy, but not its excludes: only those given here hold.
-type CreateDeploy struct {
-	release.Ref
-	release.Selector
-	// Rollback is needed for hosts that have accepted a newer release.
-	Rollback *Rollback `json:"rollback,omitempty"`
-}
-
-// Artifact is a release's content, as status documents name it.
-type Artifact struct {
-	SHA256 release.Digest `json:"sha256"`
-	Bytes  int64          `json:"bytes"`
-}
-
-// StatusSchema is the version of DeployStatus.
-const StatusSchema = 1
-
-// DeployStatus is a deploy as scripts read it: the contract of crow status
-// --output json. Fields are only ever added.
-type DeployStatus struct {
-	Schema          int                 `json:"schema"`
-	Deploy          string              `json:"deploy"`
-	App             string              `json:"app"`
-	Version         string              `json:"version"`
-	Phase           release.DeployPhase `json:"phase"`
-	Reason          string              `json:"reason"` // why it ended or waits, for people; may be empty
-	Artifact        Artifact            `json:"artifact"`
-	Target          release.Selector    `json:"target"`
-	Started         time.Time           `json:"started"`
-	Finished        *time.Time          `json:"finished"` // null while it runs
-	Hosts           []HostStatus        `json:"hosts"`
-	SeederBytesSent int64               `json:"seeder_bytes_sent"` // over the swarm, protocol overhead not counted
-	Revision        uint64              `json:"revision"`          // grows with each change; for GET ?after=
-}
-
-// HostStatus is one host in a deploy.
-type HostStatus struct {
-	Name         string        `json:"name"`
-	Zone         string        `json:"zone"`
-	Phase        release.Phase `json:"phase"`
-	Reason       string        `json:"reason"` // of a failure or an oddity; may be empty
-	Bytes        release.Bytes `json:"bytes"`
-	FetchSeconds float64       `json:"fetch_seconds"`
-	StageSeconds float64       `json:"stage_seconds"`
-	Hook         *HookResult   `json:"hook"` // null until the hook has run, and where there is none
-	Unchanged    bool          `json:"unchanged"`
-	Refused      bool          `json:"refused,omitempty"` // failed because the host does not trust the release
-	CutOff       string        `json:"cut_off,omitempty"` // neighbours that sent it bad pieces, and were cut off
-	Late         bool          `json:"late"`              // joined after the deploy began: not counted
-}
-
-// HookResult is how a deploy hook ended.
-type HookResult struct {
-	Exit    int     `json:"exit"` // -1 when a signal ended it
-	Seconds float64 `json:"seconds"`
-	Tail    string  `json:"tail"` // the last MaxTailLen bytes of its output
-}
-
 // Hello is a host's word on itself, sent when it starts and whenever the
 // seeder does not know it.
 type Hello struct {
@@ -182,8 +128,9 @@ type Host struct {
 	State    HostState         `json:"state"`
 	Labels   release.Labels    `json:"labels"`
 	Apps     []string          `json:"apps"`
-	Running  map[string]string `json:"running"`   // app to live version, as last reported
-	LastSeen time.Time         `json:"last_seen"` // by the control API
+	Running  map[string]string `json:"running"`        // app to live version, as last reported
+	LastSeen time.Time         `json:"last_seen"`      // by the control API
+	Free     *int64            `json:"free,omitempty"` // bytes of disk, as last reported
 	Crow     string            `json:"crow"`
 	Limits   *Limits           `json:"limits"` // in effect, as last reported; null: it has not said
 	Wanted   WantedLimits      `json:"limits_ordered"`
@@ -208,6 +155,8 @@ type Order struct {
 	Signatures []string         `json:"signatures,omitempty"` // of the manifest
 	Rollback   *Rollback        `json:"rollback,omitempty"`
 	Goal       Goal             `json:"goal"`
+	// Attempt grows when the host is to try again what has failed there.
+	Attempt int `json:"attempt,omitempty"`
 }
 
 // Orders are all of a host's orders, at most one for each app.
@@ -233,6 +182,10 @@ type Report struct {
 	Seq     uint64            `json:"seq"`
 	Running map[string]string `json:"running"` // app to live version
 	Jobs    []JobReport       `json:"jobs"`
+	// Staged are the versions of each app that are unpacked on the host, and can go
+	// live without a byte moved.
+	Staged map[string][]string `json:"staged,omitempty"`
+	Free   *int64              `json:"free,omitempty"` // bytes, on data_dir's disk, within the host's own budget
 	// Limits are those in effect. They are told to a seeder whose orders have
 	// Limits: an older one refuses a report with a field that it does not know.
 	Limits *Limits `json:"limits,omitempty"`
@@ -249,6 +202,9 @@ type JobReport struct {
 	FetchSeconds float64       `json:"fetch_seconds"`
 	StageSeconds float64       `json:"stage_seconds"`
 	Hook         *HookResult   `json:"hook,omitempty"`
+	Check        *HookResult   `json:"check,omitempty"`     // of the app's health check
+	Attempt      int           `json:"attempt,omitempty"`   // the order's
+	Rate         int64         `json:"rate,omitempty"`      // bytes per second, while it fetches
 	Unchanged    bool          `json:"unchanged,omitempty"` // the host had it live already and did nothing
 	Refused      bool          `json:"refused,omitempty"`   // the failure's cause: the host does not trust the release
 	CutOff       string        `json:"cut_off,omitempty"`   // neighbours that sent it bad pieces, and were cut off; up to MaxReasonLen bytes

@@ -43,6 +43,12 @@ const (
 	ActionSign     = "sign"     // a release got more signatures
 	ActionDeploy   = "deploy"   // a deploy was asked for
 	ActionRollback = "rollback" // the same, with a statement that lets hosts go back
+	ActionPause    = "pause"
+	ActionResume   = "resume"
+	ActionAbort    = "abort"
+	ActionRetry    = "retry"
+	ActionForget   = "forget" // a host
+	ActionRemove   = "remove" // a release
 	ActionRotate   = "rotate-gossip-key"
 	ActionLimits   = "limits" // of hosts or the seeder
 	ActionEnded    = "ended"  // a deploy came to its end
