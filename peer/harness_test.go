@@ -168,7 +168,8 @@ func lines(path string) []string {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	return strings.Split(strings.TrimSpace(string(b)), "\n")
+	all := strings.Split(string(b), "\n")
+	return all[:len(all)-1] // what follows the last newline is being written
 }
 
 // names lists a folder.
