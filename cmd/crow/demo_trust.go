@@ -97,8 +97,6 @@ func (t *demoTrust) export(url string) (string, error) {
 
 // push is the push of a release to all hosts, signed if anything is.
 func (t *demoTrust) push(ref release.Ref) pushing {
-	return pushing{
-		rollout: rollout{ref: ref, selector: release.Selector{Targets: []release.Expr{"role=web"}}, timeout: demoTimeout},
-		signer:  t.signer(),
-	}
+	selector := release.Selector{Targets: []release.Expr{"role=web"}}
+	return pushing{rollout: rollout{ref: ref, selector: selector, signer: t.signer(), timeout: demoTimeout}}
 }

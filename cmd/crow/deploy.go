@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -15,10 +14,11 @@ import (
 // deploy is the command that sets an existing release live.
 func (a *app) deploy() *cli.Command {
 	return &cli.Command{
-		Name:      "deploy",
-		Usage:     "deploy a release to hosts and wait until it is live",
-		ArgsUsage: "APP@VERSION",
-		Flags:     deployFlags(),
+		Name:        "deploy",
+		Usage:       "deploy a release to hosts and wait until it is live",
+		ArgsUsage:   "APP@VERSION",
+		Description: rolloutHelp,
+		Flags:       append(deployFlags(), signKeyFlag()),
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
 			if cmd.Args().Len() != 1 {
 				return usagef("deploy: which release? want APP@VERSION")
@@ -31,6 +31,11 @@ func (a *app) deploy() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if o.goesBack() {
+				if o.signer, err = s.signer(ctx, cmd); err != nil {
+					return err
+				}
+			}
 			c, err := s.client()
 			if err != nil {
 				return err
@@ -41,64 +46,6 @@ func (a *app) deploy() *cli.Command {
 			return s.rollOut(ctx, c, s.newPrinter(), o)
 		}),
 	}
-}
-
-// deployFlags are those of push and deploy alike.
-func deployFlags() []cli.Flag {
-	return append(targetFlags(),
-		&cli.BoolFlag{Name: "detach", Usage: "do not wait for the deploy's end"},
-		&cli.DurationFlag{Name: "timeout", Usage: "how long to wait; the deploy goes on after it", Value: defaultTimeout},
-	)
-}
-
-// rollout is one deploy as the command line asks for it.
-type rollout struct {
-	ref      release.Ref
-	selector release.Selector
-	rollback *control.Rollback // nil: no older release is meant
-	detach   bool
-	timeout  time.Duration
-}
-
-func rolloutOf(cmd *cli.Command, ref release.Ref) (rollout, error) {
-	o := rollout{ref: ref, detach: cmd.Bool("detach"), timeout: cmd.Duration("timeout")}
-	if o.timeout <= 0 {
-		return o, usagef("--timeout %s: want a time above zero, such as 30m", o.timeout)
-	}
-	var err error
-	o.selector, err = selectorOf(cmd)
-	return o, err
-}
-
-// rollOut creates the deploy and follows it to its end. It closes p.
-func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o rollout) error {
-	st, err := c.CreateDeploy(ctx, control.CreateDeploy{Ref: o.ref, Selector: o.selector, Rollback: o.rollback})
-	if err != nil {
-		p.close()
-		return createFault(ctx, o.ref, err)
-	}
-	if !o.detach {
-		return s.followDeploy(ctx, c, p, st, o.timeout)
-	}
-	p.close()
-	if s.output != outputText {
-		return s.writeJSON(st)
-	}
-	fmt.Fprintf(s.out, "deploy %s of %s began on %d hosts\n", st.Deploy, o.ref, fleetOf(st).hosts)
-	s.note("follow it with: crow status %s --watch", st.Deploy)
-	return nil
-}
-
-// createFault words the failure to create a deploy. The order may have arrived
-// although its answer did not.
-func createFault(ctx context.Context, ref release.Ref, err error) error {
-	if ctx.Err() != nil {
-		return &fault{
-			kind: interrupted, cause: err, hint: "crow status " + ref.App,
-			text: fmt.Sprintf("interrupted while the deploy of %s was created: it may go on", ref),
-		}
-	}
-	return fmt.Errorf("deploy %s: %w", ref, err)
 }
 
 // followDeploy shows a deploy until its end and writes the result. It closes p.

@@ -25,10 +25,11 @@ func (a *app) push() *cli.Command {
 		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may take the release (default: for ever)"},
 	}, deployFlags()...)
 	return &cli.Command{
-		Name:      "push",
-		Usage:     "create a release of an artifact, deploy it to hosts and wait until it is live",
-		ArgsUsage: "ARTIFACT",
-		Flags:     flags,
+		Name:        "push",
+		Usage:       "create a release of an artifact, deploy it to hosts and wait until it is live",
+		ArgsUsage:   "ARTIFACT",
+		Description: rolloutHelp,
+		Flags:       flags,
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
 			o, err := pushOf(cmd)
 			if err != nil {
@@ -48,7 +49,6 @@ func (a *app) push() *cli.Command {
 // pushing is one push as the command line asks for it.
 type pushing struct {
 	rollout
-	signer  signer
 	expires time.Duration // 0: never
 }
 
@@ -90,6 +90,9 @@ func (s *session) push(ctx context.Context, path string, o pushing) error {
 		return err
 	}
 	if err := requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
+		return err
+	}
+	if err := requireEarlier(ctx, c, o.rollout); err != nil {
 		return err
 	}
 	p := s.newPrinter()

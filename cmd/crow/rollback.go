@@ -52,6 +52,7 @@ func (a *app) rollback() *cli.Command {
 			if err := requireMatch(ctx, c, app, o.selector); err != nil {
 				return err
 			}
+			o.signer = signer
 			if o.rollback, err = signer.rollback(target, newest, cmd.Duration("expires")); err != nil {
 				return err
 			}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// fallback is the statement by which hosts may go back after failures, signed
+// beforehand: whoever could sign it need not be there when it is needed. It is nil
+// where the seeder knows nothing to go back to but may know the deploy by its key.
+func (o rollout) fallback(ctx context.Context, c *control.Client) (*control.Rollback, error) {
+	plan, err := c.Plan(ctx, o.request())
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case plan.Previous != nil:
+	case o.key != "":
+		return nil, nil
+	default:
+		return nil, noFallback(o.ref)
+	}
+	all, err := c.Releases(ctx, o.ref.App)
+	if err != nil {
+		return nil, err
+	}
+	known := o.signer.known(all)
+	for _, r := range known {
+		if r.Ref() == plan.Previous.Ref() && r.SHA256 == plan.Previous.SHA256 && r.Counter == plan.Previous.Counter {
+			return o.signer.fallback(r.Manifest, known, time.Now())
+		}
+	}
+	return nil, &fault{
+		kind: usage, hint: "crow sign, or --on-failure pause",
+		text: fmt.Sprintf("--on-failure rollback: %s, to go back to, is not signed by a key of yours or of trust in your config", plan.Previous.Ref()),
+	}
+}
+
+func noFallback(ref release.Ref) error {
+	return &fault{
+		kind: usage, hint: "--on-failure pause, or leave it out",
+		text: fmt.Sprintf("--on-failure rollback: %s has no release to go back to: none was deployed with success before %s", ref.App, ref),
+	}
+}
+
+// fallback states that hosts which have accepted anything that is known by now may
+// go back to m.
+func (g signer) fallback(m release.Manifest, known []control.Release, now time.Time) (*control.Rollback, error) {
+	replaces := max(nextCounter(known, now)-1, m.Counter+1) // a statement has to replace something
+	statement := release.RollbackTo(m, replaces, now, now.Add(statementLife))
+	b, err := statement.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return &control.Rollback{Statement: statement, Signatures: g.document(b, "crow fallback "+m.Ref().String())}, nil
+}
+
+// requireEarlier fails a push whose failures are to bring back an earlier release
+// where there can be none, so that it costs no upload.
+func requireEarlier(ctx context.Context, c *control.Client, o rollout) error {
+	if !o.goesBack() {
+		return nil
+	}
+	all, err := c.Releases(ctx, o.ref.App)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Ref() != o.ref {
+			return nil
+		}
+	}
+	return noFallback(o.ref)
+}
