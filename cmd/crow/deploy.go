@@ -31,7 +31,7 @@ func (a *app) deploy() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if o.goesBack() {
+			if o.goesBack() && !o.dryRun {
 				if o.signer, err = s.signer(ctx, cmd); err != nil {
 					return err
 				}

@@ -29,6 +29,7 @@ const (
 	exitNoHost      = 6   // the target matches no host
 	exitRefused     = 7   // signature, digest or version conflict, or the certificate's role
 	exitUnreachable = 8   // no seeder answers
+	exitChanges     = 9   // a dry run with --detailed-exitcode: something would change
 	exitInterrupted = 130 // by a signal
 )
 
@@ -44,13 +45,14 @@ const (
 	noHost       kind = exitNoHost
 	refused      kind = exitRefused
 	unreachable  kind = exitUnreachable
+	changes      kind = exitChanges
 	interrupted  kind = exitInterrupted
 )
 
 // fault is an error that a command words itself.
 type fault struct {
 	kind  kind
-	text  string
+	text  string // empty: only the exit code tells
 	hint  string // the next command; may be empty
 	cause error  // may be nil
 }
@@ -77,6 +79,9 @@ type diagnosis struct {
 }
 
 func (d diagnosis) print(std streams) {
+	if d.text == "" {
+		return
+	}
 	fmt.Fprintln(std.err, std.paint(red, "crow:"), clip(oneLine(d.text), maxErrorLine))
 	if d.hint != "" {
 		fmt.Fprintln(std.err, std.paint(bold, "hint:"), oneLine(d.hint))

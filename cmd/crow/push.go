@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -34,6 +32,9 @@ func (a *app) push() *cli.Command {
 			o, err := pushOf(cmd)
 			if err != nil {
 				return err
+			}
+			if o.dryRun {
+				return s.push(ctx, cmd.Args().First(), o)
 			}
 			if o.signer, err = s.signer(ctx, cmd); err != nil {
 				return err
@@ -94,6 +95,9 @@ func (s *session) push(ctx context.Context, path string, o pushing) error {
 	}
 	if err := requireEarlier(ctx, c, o.rollout); err != nil {
 		return err
+	}
+	if o.dryRun {
+		return s.dryPush(ctx, c, artifact, o)
 	}
 	p := s.newPrinter()
 	if err := s.ensureRelease(ctx, c, p, artifact, o); err != nil {
@@ -220,36 +224,4 @@ func findRelease(ctx context.Context, c *control.Client, ref release.Ref) (*cont
 		}
 	}
 	return nil, nil
-}
-
-// compare hashes the artifact and refuses it if the release has other content.
-func compare(ctx context.Context, p printer, artifact *build.Source, m release.Manifest) error {
-	conflict := &fault{
-		kind: refused, hint: "a release never changes: push this build under a new version",
-		text: fmt.Sprintf("release %s exists with other content", m.Ref()),
-	}
-	if artifact.Size() != m.Size {
-		conflict.text += fmt.Sprintf(": %d bytes, the artifact has %d", m.Size, artifact.Size())
-		return conflict
-	}
-	hasher := build.NewHasher()
-	defer hasher.Close()
-	r := newReading(artifact, hasher, func(done int64) { p.upload("comparing", done, artifact.Size()) })
-	defer context.AfterFunc(ctx, r.halt)()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return cmp.Or(ctx.Err(), err)
-	}
-	sum, err := hasher.Sum()
-	if err != nil {
-		return err
-	}
-	if sum.SHA256 != m.SHA256 {
-		conflict.text += fmt.Sprintf(": sha256 %s, the artifact has %s", m.SHA256, sum.SHA256)
-		return conflict
-	}
-	if sum.Blob != control.BlobOf(m) {
-		conflict.text += ": its manifest describes the same bytes in another way"
-		return conflict
-	}
-	return nil
 }

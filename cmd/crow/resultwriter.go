@@ -31,8 +31,8 @@ func (r *resultWriter) Write(b []byte) (int, error) {
 // lost reports whether a lost result is what a command that ended with err
 // failed of. What a command words itself, such as a failed deploy, goes before.
 func (r *resultWriter) lost(err error) bool {
-	if _, own := errors.AsType[*fault](err); own || r.err == nil {
+	if own, ok := errors.AsType[*fault](err); ok && own.text != "" || r.err == nil {
 		return false
 	}
-	return err == nil || errors.Is(err, r.err)
+	return err == nil || err.Error() == "" || errors.Is(err, r.err)
 }

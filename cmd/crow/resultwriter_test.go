@@ -26,6 +26,7 @@ func TestLostResults(t *testing.T) {
 		{"all went well but for the result", nil, true},
 		{"the command saw it", fmt.Errorf("write: %w", full), true},
 		{"a failed deploy goes before", errors.Join(&fault{kind: deployFailed, text: "failed"}, full), false},
+		{"what only an exit code tells does not", &fault{kind: changes}, true},
 		{"something else", errors.New("boom"), false},
 	}
 	for _, c := range cases {

@@ -33,6 +33,8 @@ func rolloutFlags() []cli.Flag {
 		&cli.StringFlag{Name: "on-failure", Usage: "what stopping means: pause, or rollback to the release before, by a statement that --sign-key signs, of as many keys as hosts want (default: pause)"},
 		&cli.BoolFlag{Name: "fetch-only", Usage: "end when all hosts have the release staged; nobody goes live"},
 		&cli.StringFlag{Name: "idempotency-key", Usage: "`KEY` of your own for this deploy: with one that the app had before, that deploy is meant and no other begins"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "show what the deploy would do, and change nothing"},
+		&cli.BoolFlag{Name: "detailed-exitcode", Usage: "with --dry-run: exit 9 if some host would be changed, 0 if none"},
 	}
 }
 
@@ -55,6 +57,8 @@ type rollout struct {
 	signer   signer            // of what lets hosts go back after failures
 	detach   bool
 	timeout  time.Duration
+	dryRun   bool
+	detailed bool // the exit code of a dry run tells whether anything would change
 }
 
 func rolloutOf(cmd *cli.Command, ref release.Ref) (rollout, error) {
@@ -64,6 +68,7 @@ func rolloutOf(cmd *cli.Command, ref release.Ref) (rollout, error) {
 
 // take lets the flags that are given replace what o has.
 func (o *rollout) take(cmd *cli.Command) error {
+	o.dryRun, o.detailed = cmd.Bool("dry-run"), cmd.Bool("detailed-exitcode")
 	if cmd.IsSet("detach") {
 		o.detach = cmd.Bool("detach")
 	}
@@ -140,6 +145,8 @@ func (o rollout) validate() error {
 	switch {
 	case o.timeout <= 0:
 		return usagef("--timeout %s: want a time above zero, such as 30m", o.timeout)
+	case o.detailed && !o.dryRun:
+		return usagef("--detailed-exitcode: it goes with --dry-run, which is missing")
 	case len(o.key) > control.MaxKeyLen:
 		return usagef("--idempotency-key: it has %d bytes, at most %d are allowed", len(o.key), control.MaxKeyLen)
 	case release.Printable(o.key) != o.key:
@@ -148,19 +155,21 @@ func (o rollout) validate() error {
 	return o.steps.Validate()
 }
 
-// goesBack reports whether failures bring the release before back, and so
-// whether something has to be signed first.
-func (o rollout) goesBack() bool {
-	return o.steps.OnFailure == release.OnFailureRollback
-}
+// goesBack reports whether failures bring the release before back.
+func (o rollout) goesBack() bool { return o.steps.OnFailure == release.OnFailureRollback }
 
 // request is the deploy as the seeder is asked for it.
 func (o rollout) request() control.CreateDeploy {
 	return control.CreateDeploy{Ref: o.ref, Selector: o.selector, Rollout: o.steps, Rollback: o.rollback, Key: o.key}
 }
 
-// rollOut creates the deploy and follows it to its end. It closes p.
+// rollOut creates the deploy and follows it to its end; in a dry run it shows what
+// that would do. It closes p.
 func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o rollout) error {
+	if o.dryRun {
+		p.close()
+		return s.dryRun(ctx, c, o)
+	}
 	st, err := createDeploy(ctx, c, o)
 	if err != nil {
 		p.close()
