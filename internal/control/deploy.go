@@ -43,9 +43,10 @@ type DeployStatus struct {
 	Artifact        Artifact            `json:"artifact"`
 	Target          release.Selector    `json:"target"`
 	Rollout         release.Rollout     `json:"rollout"`
-	Waves           []WaveStatus        `json:"waves"`              // at least one
-	WaitsFor        string              `json:"waits_for"`          // what has to happen for the deploy to go on, for people; empty once it ended
-	Fallback        string              `json:"fallback,omitempty"` // the deploy that brings the previous release back, after a failure
+	Waves           []WaveStatus        `json:"waves"`               // at least one
+	PausedBy        string              `json:"paused_by,omitempty"` // while it is paused: PausedByFailures or PausedByOperator
+	WaitsFor        string              `json:"waits_for"`           // what has to happen for the deploy to go on, for people; empty once it ended
+	Fallback        string              `json:"fallback,omitempty"`  // the deploy that brings the previous release back, after a failure
 	Key             string              `json:"idempotency_key,omitempty"`
 	Started         time.Time           `json:"started"`
 	Finished        *time.Time          `json:"finished"` // null while it runs
@@ -53,6 +54,12 @@ type DeployStatus struct {
 	SeederBytesSent int64               `json:"seeder_bytes_sent"` // over the swarm, protocol overhead not counted
 	Revision        uint64              `json:"revision"`          // grows with each change; for GET ?after=
 }
+
+// What pauses a deploy.
+const (
+	PausedByFailures = "failures" // over the limit
+	PausedByOperator = "operator"
+)
 
 // HostStatus is one host in a deploy.
 type HostStatus struct {
