@@ -62,6 +62,9 @@ func (b *bars) addBar(total int64, name string, text *atomic.Value) *mpb.Bar {
 
 func (b *bars) fleet(f fleet, rate float64, running time.Duration) {
 	text := f.counts()
+	if f.wave != "" {
+		text = f.wave + ", " + text
+	}
 	if traffic := f.traffic(rate); traffic != "" {
 		text += ", " + traffic
 	}
@@ -71,7 +74,7 @@ func (b *bars) fleet(f fleet, rate float64, running time.Duration) {
 		b.rollout = b.addBar(barTotal, f.ref.String(), &b.text)
 	}
 	b.rollout.SetCurrent(min(f.done(), barTotal-1)) // full only when it is over
-	if f.active() == f.hosts {
+	if f.reached() == f.hosts {
 		b.rollout.SetCurrent(barTotal)
 	}
 }

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
-	"crow/internal/control"
 	"crow/internal/release"
 )
 
@@ -46,51 +43,4 @@ func (a *app) deploy() *cli.Command {
 			return s.rollOut(ctx, c, s.newPrinter(), o)
 		}),
 	}
-}
-
-// followDeploy shows a deploy until its end and writes the result. It closes p.
-func (s *session) followDeploy(ctx context.Context, c *control.Client, p printer, st control.DeployStatus, timeout time.Duration) error {
-	w := s.newWatch(p)
-	var writeErr error
-	f := follower{
-		poll: func(ctx context.Context, after uint64, wait time.Duration) (control.DeployStatus, error) {
-			return c.Status(ctx, st.Deploy, after, wait)
-		},
-		show: func(st control.DeployStatus) {
-			writeErr = errors.Join(writeErr, s.writeChanges(w.show(st, time.Now())))
-		},
-		note:    p.note,
-		timeout: timeout,
-	}
-	last, err := f.follow(ctx, st)
-	p.close()
-	if err == nil {
-		err = resultOf(last)
-	}
-	if writeErr == nil {
-		writeErr = s.writeResult(last)
-	}
-	return errors.Join(err, writeErr)
-}
-
-// writeChanges writes the lines of --output jsonl.
-func (s *session) writeChanges(changes []change) error {
-	if s.output != outputJSONL {
-		return nil
-	}
-	for _, c := range changes {
-		if err := s.writeJSON(c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeResult writes what a followed deploy came to.
-func (s *session) writeResult(st control.DeployStatus) error {
-	if s.output != outputText {
-		return s.writeJSON(st)
-	}
-	writeSummary(s.out, st, time.Now())
-	return nil
 }

@@ -24,6 +24,9 @@ type fleet struct {
 	useful    int64       // bytes that the hosts have of hosts × size
 	bytes     release.Bytes
 	sent      int64    // by the seeder, in bytes
+	fetchOnly bool     // it ends when all have it staged
+	wave      string   // where it is, such as wave 2/3; empty without waves
+	waits     []string // for the next wave, and for what else
 	away      []string // hosts that are waited for and not reachable, by the seeder's word
 }
 
@@ -31,6 +34,7 @@ type fleet struct {
 func fleetOf(st control.DeployStatus) fleet {
 	f := fleet{
 		ref: release.Ref{App: oneLine(st.App), Version: oneLine(st.Version)}, size: st.Artifact.Bytes, sent: st.SeederBytesSent,
+		fetchOnly: st.Rollout.FetchOnly, wave: waveName(st), waits: waitsOf(st),
 	}
 	for _, h := range st.Hosts {
 		if h.Late || int(h.Phase) >= phases {
@@ -75,6 +79,22 @@ func usefulOf(h control.HostStatus, size int64) int64 {
 func (f fleet) active() int { return f.in[release.Active] }
 func (f fleet) failed() int { return f.in[release.Failed] }
 
+// reached are the hosts that are where the deploy brings them to.
+func (f fleet) reached() int {
+	if f.fetchOnly {
+		return f.active() + f.in[release.Staged] + f.in[release.Activating]
+	}
+	return f.active()
+}
+
+// goal is where that is.
+func (f fleet) goal() release.Phase {
+	if f.fetchOnly {
+		return release.Staged
+	}
+	return release.Active
+}
+
 // The fleet's bar: most of it is for fetching, the rest for staging and the
 // hook, which tell nothing until they have ended.
 const (
@@ -91,7 +111,7 @@ func (f fleet) done() int64 {
 	if f.size > 0 {
 		fetched = float64(f.useful) / float64(f.size)
 	}
-	ended := float64(f.active() + f.failed())
+	ended := float64(f.reached() + f.failed())
 	return int64(barTotal * (fetchShare*fetched + (1-fetchShare)*ended) / float64(f.hosts))
 }
 
@@ -108,9 +128,9 @@ func percent(part, whole int64) int {
 
 // counts is the state in words: hosts done of all, and what the others do.
 func (f fleet) counts() string {
-	words := []string{fmt.Sprintf("%d/%d hosts", f.active(), f.hosts)}
+	words := []string{fmt.Sprintf("%d/%d hosts", f.reached(), f.hosts)}
 	for _, p := range []release.Phase{release.Failed, release.Pending, release.Fetching, release.Verified, release.Staged, release.Activating} {
-		if f.in[p] > 0 {
+		if f.in[p] > 0 && p != f.goal() {
 			words = append(words, fmt.Sprintf("%d %s", f.in[p], p))
 		}
 	}

@@ -29,7 +29,7 @@ type follower struct {
 	timeout time.Duration
 }
 
-// follow returns the deploy's final status, or the last known one and why it
+// follow returns the deploy's status once it has a result, or the last known one and why it
 // waits no longer: the timeout, or the end of ctx, which leaves the deploy
 // alone. A seeder that falls silent meanwhile is asked again until the
 // timeout: it may just be restarting.
@@ -38,7 +38,7 @@ func (f follower) follow(ctx context.Context, st control.DeployStatus) (control.
 	defer cancel()
 	f.show(st)
 	silent := false
-	for !st.Phase.Ended() {
+	for !isSettled(st) {
 		next, err := f.poll(waiting, st.Revision, pollWait)
 		pause := pollPause
 		switch {
@@ -60,7 +60,7 @@ func (f follower) follow(ctx context.Context, st control.DeployStatus) (control.
 			st, silent = next, false
 			f.show(st)
 		}
-		if !st.Phase.Ended() {
+		if !isSettled(st) {
 			rest(waiting, pause)
 		}
 	}
@@ -79,8 +79,8 @@ func (f follower) timeoutFault(st control.DeployStatus, silent bool) error {
 	if silent {
 		state = "the seeder does not answer; before: " + state
 	}
-	text := fmt.Sprintf("timed out after %s waiting for deploy %s of %s@%s, which goes on: %s",
-		f.timeout, st.Deploy, st.App, st.Version, state)
+	text := fmt.Sprintf("timed out after %s waiting for deploy %s of %s@%s, which %s: %s",
+		f.timeout, st.Deploy, st.App, st.Version, ongoing(st), state)
 	if waited := stragglers(st); len(waited) > 0 {
 		text += "; waits for " + fitting(waited, stragglersShown, maxErrorLine-len(text))
 	}
@@ -124,7 +124,7 @@ func fitting(words []string, most, room int) string {
 func detached(st control.DeployStatus) error {
 	return &fault{
 		kind: interrupted, hint: "crow status " + st.Deploy,
-		text: fmt.Sprintf("detached: deploy %s of %s@%s goes on", st.Deploy, st.App, st.Version),
+		text: fmt.Sprintf("detached: deploy %s of %s@%s %s", st.Deploy, st.App, st.Version, ongoing(st)),
 	}
 }
 

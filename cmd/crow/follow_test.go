@@ -23,9 +23,11 @@ type answer struct {
 }
 
 var (
-	running   = answer{st: control.DeployStatus{Deploy: "d-1", App: "web", Version: "1"}, after: pollWait}
-	succeeded = answer{st: control.DeployStatus{Deploy: "d-1", App: "web", Version: "1", Phase: release.DeploySucceeded}}
-	broken    = answer{err: fmt.Errorf("%w: connection refused", control.ErrUnreachable)}
+	running    = answer{st: control.DeployStatus{Deploy: "d-1", App: "web", Version: "1"}, after: pollWait}
+	succeeded  = answer{st: control.DeployStatus{Deploy: "d-1", App: "web", Version: "1", Phase: release.DeploySucceeded}}
+	byFailures = answer{st: control.DeployStatus{Deploy: "d-1", App: "web", Version: "1", Phase: release.DeployPaused, PausedBy: control.PausedByFailures}}
+	byOperator = answer{st: control.DeployStatus{Deploy: "d-1", App: "web", Version: "1", Phase: release.DeployPaused, PausedBy: control.PausedByOperator}, after: pollWait}
+	broken     = answer{err: fmt.Errorf("%w: connection refused", control.ErrUnreachable)}
 )
 
 // play follows a deploy that is answered by turns; the last answer is repeated.
@@ -70,6 +72,9 @@ func TestFollow(t *testing.T) {
 			"a seeder that is stopping", []answer{{err: &control.Error{Code: control.CodeInternal, Message: "the seeder is stopping"}}, succeeded},
 			release.DeploySucceeded, exitOK, []string{"the seeder is stopping; the deploy goes on, trying again", "the seeder is back"}, retryPause,
 		},
+		{"paused by failures", []answer{running, byFailures, succeeded}, release.DeployPaused, exitOK, nil, pollWait + pollPause},
+		{"paused by an operator", []answer{byOperator, byOperator, running, succeeded}, release.DeploySucceeded, exitOK, nil, 3 * (pollWait + pollPause)},
+		{"paused for ever", []answer{byOperator}, release.DeployPaused, exitTimeout, nil, time.Minute},
 		{"for ever", []answer{running}, release.DeployRunning, exitTimeout, nil, time.Minute},
 		{
 			"a seeder that stays away", []answer{broken}, release.DeployRunning, exitTimeout,
@@ -119,6 +124,21 @@ func TestFollowTellsOfTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, _, _, err := play(t.Context(), 90*time.Second, broken)
 		if !strings.Contains(err.Error(), "after 1m30s") || !strings.Contains(err.Error(), "goes on") || !strings.Contains(err.Error(), "does not answer") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestWaitingForAPausedDeploy holds that a deploy which nobody lets go on is not
+// said to go on.
+func TestWaitingForAPausedDeploy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, _, _, err := play(ctx, time.Minute, byOperator); err.Error() != "detached: deploy d-1 of web@1 is paused" {
+			t.Errorf("got %v", err)
+		}
+		if _, _, _, err := play(t.Context(), time.Minute, byOperator); !strings.Contains(err.Error(), "of web@1, which is paused: ") {
 			t.Errorf("got %v", err)
 		}
 	})

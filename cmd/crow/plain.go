@@ -42,7 +42,7 @@ func (p *plain) upload(verb string, done, total int64) {
 
 func (p *plain) fleet(f fleet, rate float64, running time.Duration) {
 	now := p.now()
-	if !plainDue(now.Sub(p.said), f.in != p.last, f.active()+f.failed() == f.hosts) {
+	if !plainDue(now.Sub(p.said), f.in != p.last, f.reached()+f.failed() == f.hosts) {
 		return
 	}
 	p.said, p.last = now, f.in
@@ -51,6 +51,9 @@ func (p *plain) fleet(f fleet, rate float64, running time.Duration) {
 		line += ", " + traffic
 	}
 	line += ", " + seconds(running)
+	for _, words := range f.waits {
+		line += "; " + words
+	}
 	if len(f.away) > 0 {
 		line += "; not reachable: " + someOf(f.away, plainAway)
 	}

@@ -58,6 +58,9 @@ func (w *watch) show(st control.DeployStatus, now time.Time) []change {
 			w.printer.note(w.paint(red, failure(*c.Host)))
 		}
 	}
+	if turn := turnOf(w.prev, st); turn != "" {
+		w.printer.note(turn)
+	}
 	f := fleetOf(st)
 	w.printer.fleet(f, w.meter.add(now, f.bytes.Received()), now.Sub(w.began))
 	w.prev = st

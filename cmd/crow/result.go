@@ -64,6 +64,9 @@ func writeSummary(w io.Writer, st control.DeployStatus, now time.Time) {
 	if st.Reason != "" {
 		fmt.Fprintln(w, clip(oneLine(st.Reason), maxErrorLine))
 	}
+	for _, line := range f.waits {
+		fmt.Fprintln(w, line)
+	}
 	writeFailures(w, st)
 }
 
@@ -72,9 +75,9 @@ func headline(f fleet) string {
 	case f.hosts > 0 && f.unchanged == f.hosts:
 		return fmt.Sprintf("already active on %d of %d hosts: nothing moved", f.active(), f.hosts)
 	case f.failed() > 0:
-		return fmt.Sprintf("active on %d of %d hosts, %d failed", f.active(), f.hosts, f.failed())
+		return fmt.Sprintf("%s on %d of %d hosts, %d failed", f.goal(), f.reached(), f.hosts, f.failed())
 	}
-	return fmt.Sprintf("active on %d of %d hosts", f.active(), f.hosts)
+	return fmt.Sprintf("%s on %d of %d hosts", f.goal(), f.reached(), f.hosts)
 }
 
 // movement is the line on bytes; empty if none moved.
@@ -136,15 +139,17 @@ func failedHosts(st control.DeployStatus) []control.HostStatus {
 	return failed
 }
 
-// resultOf is the error that a deploy's final status stands for; nil if it
-// succeeded or still goes on.
+// resultOf is the error that a deploy's status stands for once it has a result; nil
+// if it succeeded or still goes on.
 func resultOf(st control.DeployStatus) error {
 	ref := release.Ref{App: st.App, Version: st.Version}
 	f := &fault{hint: "crow status " + st.Deploy, text: fmt.Sprintf("deploy %s of %s %s", st.Deploy, ref, st.Phase)}
-	switch st.Phase {
-	case release.DeployFailed:
+	switch {
+	case st.Phase == release.DeployFailed:
 		f.kind = deployFailed
-	case release.DeployAborted, release.DeploySuperseded:
+	case isStopped(st):
+		f.kind, f.hint = deployFailed, choices(st)
+	case st.Phase == release.DeployAborted, st.Phase == release.DeploySuperseded:
 		f.kind = deployEnded
 	default:
 		return nil

@@ -8,7 +8,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"crow/internal/control"
-	"crow/internal/release"
 )
 
 // pause, resume, abort and retry are the commands that change the course of a
@@ -83,15 +82,10 @@ func (s *session) writeSteered(st control.DeployStatus, now time.Time) error {
 	return nil
 }
 
-func isPaused(st control.DeployStatus) bool { return st.Phase == release.DeployPaused }
-
 // steered words where a deploy stands now.
 func steered(st control.DeployStatus) string {
-	switch {
-	case isPaused(st):
-		return "is paused"
-	case st.Phase.Ended():
+	if st.Phase.Ended() {
 		return "is over, " + st.Phase.String() + ","
 	}
-	return "goes on"
+	return ongoing(st)
 }

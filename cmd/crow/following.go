@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// following is a deploy that the command line waits for.
+type following struct {
+	*session
+	client *control.Client
+	end    time.Time // of waiting
+	lost   error     // why results could not be written
+}
+
+// followDeploy shows a deploy until it has a result, and then what brings the release
+// before back, where there is such a deploy. It writes the results, and closes p.
+func (s *session) followDeploy(ctx context.Context, c *control.Client, p printer, st control.DeployStatus, timeout time.Duration) error {
+	f := &following{session: s, client: c, end: time.Now().Add(timeout)}
+	last, err := f.follow(ctx, p, st, timeout)
+	results := []control.DeployStatus{last}
+	if err == nil {
+		err = resultOf(last)
+		if back, ok := f.goBack(ctx, last); ok {
+			results = append(results, back)
+		}
+	}
+	if f.lost == nil {
+		f.lost = s.writeResults(results)
+	}
+	return errors.Join(err, f.lost)
+}
+
+// follow closes p.
+func (f *following) follow(ctx context.Context, p printer, st control.DeployStatus, timeout time.Duration) (control.DeployStatus, error) {
+	defer p.close()
+	w := f.newWatch(p)
+	return follower{
+		poll: func(ctx context.Context, after uint64, wait time.Duration) (control.DeployStatus, error) {
+			return f.client.Status(ctx, st.Deploy, after, wait)
+		},
+		show: func(st control.DeployStatus) {
+			f.lost = errors.Join(f.lost, f.writeChanges(w.show(st, time.Now())))
+		},
+		note:    p.note,
+		timeout: timeout,
+	}.follow(ctx, st)
+}
+
+// goBack follows the deploy that takes a failed one back. How that ends does not
+// change that the first one failed; what keeps it from its end is told.
+func (f *following) goBack(ctx context.Context, failed control.DeployStatus) (back control.DeployStatus, ok bool) {
+	if failed.Fallback == "" || failed.Phase != release.DeployFailed {
+		return back, false
+	}
+	f.note("deploy %s failed: hosts go back by deploy %s", failed.Deploy, failed.Fallback)
+	back, err := f.client.Status(ctx, failed.Fallback, 0, 0)
+	if err != nil {
+		f.note("status of %s: %s", failed.Fallback, textOf(err))
+		return back, false
+	}
+	back, err = f.follow(ctx, f.newPrinter(), back, max(0, time.Until(f.end)))
+	if err != nil {
+		f.note("%s", textOf(err))
+	}
+	return back, true
+}
+
+// writeChanges writes the lines of --output jsonl.
+func (s *session) writeChanges(changes []change) error {
+	if s.output != outputJSONL {
+		return nil
+	}
+	for _, c := range changes {
+		if err := s.writeJSON(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeResults writes what followed deploys came to. JSON is of the first alone, which
+// names the other.
+func (s *session) writeResults(all []control.DeployStatus) error {
+	if s.output != outputText {
+		return s.writeJSON(all[0])
+	}
+	for _, st := range all {
+		writeSummary(s.out, st, time.Now())
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"crow/internal/control"
+)
+
+// currentWave is the first wave that has not ended, counted from 0; the last one if
+// all have.
+func currentWave(st control.DeployStatus) int {
+	i := slices.IndexFunc(st.Waves, func(w control.WaveStatus) bool { return w.State != control.WaveEnded })
+	if i < 0 {
+		return len(st.Waves) - 1
+	}
+	return i
+}
+
+// waveName is where a deploy in waves is, such as wave 2/3; empty without waves.
+func waveName(st control.DeployStatus) string {
+	if len(st.Waves) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("wave %d/%d", currentWave(st)+1, len(st.Waves))
+}
+
+// waveLine is how far the wave is, and what comes after it; empty without waves.
+func waveLine(st control.DeployStatus) string {
+	if len(st.Waves) < 2 {
+		return ""
+	}
+	i := currentWave(st)
+	w := st.Waves[i]
+	line := fmt.Sprintf("%s: %d/%d active", waveName(st), w.Active, w.Hosts)
+	if w.Failed > 0 {
+		line += fmt.Sprintf(", %d failed", w.Failed)
+	}
+	switch {
+	case st.Phase.Ended():
+	case w.State == control.WaveWaiting:
+		line += ", not begun"
+	case i+1 < len(st.Waves) && st.Rollout.WavePause > 0:
+		line += fmt.Sprintf(", next after %s pause", st.Rollout.WavePause)
+	}
+	return line
+}
+
+// waitsOf are the lines on what a deploy that runs is at.
+func waitsOf(st control.DeployStatus) (lines []string) {
+	for _, line := range []string{waveLine(st), waitsFor(st)} {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// waitsFor is what has to happen for a deploy to go on; empty if it has ended.
+func waitsFor(st control.DeployStatus) string {
+	if st.WaitsFor == "" || st.Phase.Ended() {
+		return ""
+	}
+	return "waits for: " + clip(oneLine(st.WaitsFor), maxNote)
+}
