@@ -56,14 +56,18 @@ func reasonOf(h control.HostStatus) string {
 	return h.Reason
 }
 
-// tailOf returns at most n of the last lines of the host's hook, fit for a
-// terminal.
+// tailOf returns at most n of the last lines of the host's hook, or of the health
+// check that failed after it, fit for a terminal.
 func tailOf(h control.HostStatus, n int) []string {
-	if h.Hook == nil {
+	said := h.Hook
+	if h.Check != nil && h.Check.Exit != 0 {
+		said = h.Check
+	}
+	if said == nil {
 		return nil
 	}
 	var lines []string
-	for line := range strings.Lines(h.Hook.Tail) {
+	for line := range strings.Lines(said.Tail) {
 		if line = oneLine(line); line != "" {
 			lines = append(lines, clip(line, maxHookLine))
 		}

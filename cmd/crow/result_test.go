@@ -105,14 +105,14 @@ func TestDeployTable(t *testing.T) {
 	same := hostIn("web-3", release.Active, 0, 0)
 	same.Unchanged = true
 	var b bytes.Buffer
-	writeDeploy(&b, ended(statusWith(failedHook("web-2"), same, late), release.DeployFailed), time.Time{})
+	deployView{st: ended(statusWith(failedHook("web-2"), same, late), release.DeployFailed)}.write(&b)
 	_, got, _ := strings.Cut(b.String(), "target ")
 	const want = `role=web
 
 HOST    ZONE  PHASE     PEERS   SEEDER  LOCAL  FETCH  STAGE  HOOK           NOTE
 web-2   b     failed    90 MiB  10 MiB  -      1.9s   0.4s   exit 42, 0.2s  hook exited with status 42
+web-10  -     fetching  20 MiB  5 MiB   -      -      -      -              25%, mostly from peers (joined late)
 web-3   -     active    -       -       -      -      -      -              already active
-web-10  -     fetching  20 MiB  5 MiB   -      -      -      -              25% (joined late)
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -131,7 +131,7 @@ func TestNoteOnLateHosts(t *testing.T) {
 		{control.HostStatus{}, ""},
 	}
 	for _, c := range cases {
-		if got := noteOn(c.host, mib); got != c.want {
+		if got := (deployView{}).noteOn(c.host); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"crow/internal/control"
-	"crow/internal/release"
 )
 
 // status is the command that tells where deploys stand.
@@ -22,6 +20,7 @@ func (a *app) status() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "watch", Usage: "follow the deploy to its end, and exit as push would"},
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to watch", Value: defaultTimeout},
+			&cli.BoolFlag{Name: "all-hosts", Usage: "list hosts that are active one by one, however many"},
 		},
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
 			name, watching, timeout := cmd.Args().First(), cmd.Bool("watch"), cmd.Duration("timeout")
@@ -45,16 +44,33 @@ func (a *app) status() *cli.Command {
 			if watching {
 				return s.followDeploy(ctx, c, s.newPrinter(), st, timeout)
 			}
-			return s.writeStatus(st)
+			view := deployView{st: st, now: time.Now(), allHosts: cmd.Bool("all-hosts")}
+			if name == st.Deploy {
+				return s.writeStatus(view)
+			}
+			return s.writeAppStatus(ctx, c, view)
 		}),
 	}
 }
 
-func (s *session) writeStatus(st control.DeployStatus) error {
+func (s *session) writeStatus(v deployView) error {
 	if s.output != outputText {
-		return s.writeJSON(st)
+		return s.writeJSON(v.st)
 	}
-	writeDeploy(s.out, st, time.Now())
+	v.write(s.out)
+	return nil
+}
+
+// writeAppStatus shows an app's newest deploy, and who does not run what is wanted.
+func (s *session) writeAppStatus(ctx context.Context, c *control.Client, v deployView) error {
+	drifted, known := s.drift(ctx, c, v.st.App)
+	if s.output != outputText {
+		return s.writeJSON(appDocument{v.st, drifted})
+	}
+	v.write(s.out)
+	if known {
+		writeDrift(s.out, drifted, v.now)
+	}
 	return nil
 }
 
@@ -100,59 +116,4 @@ func deployRows(all []control.DeployStatus) [][]string {
 		})
 	}
 	return rows
-}
-
-// writeDeploy shows a deploy with each of its hosts.
-func writeDeploy(w io.Writer, st control.DeployStatus, now time.Time) {
-	writeSummary(w, st, now)
-	fmt.Fprintf(w, "artifact %s, sha256 %s\ntarget %s\n\n", release.Size(st.Artifact.Bytes), st.Artifact.SHA256, oneLine(st.Target.String()))
-	writeTable(w, hostRows(st))
-}
-
-func hostRows(st control.DeployStatus) [][]string {
-	rows := [][]string{{"HOST", "ZONE", "PHASE", "PEERS", "SEEDER", "LOCAL", "FETCH", "STAGE", "HOOK", "NOTE"}}
-	for _, h := range st.Hosts {
-		rows = append(rows, []string{
-			oneLine(h.Name), orDash(oneLine(h.Zone)), h.Phase.String(), sizeOf(h.Bytes.Peer), sizeOf(h.Bytes.Seeder + h.Bytes.Origin), sizeOf(h.Bytes.Local),
-			secondsOf(h.FetchSeconds), secondsOf(h.StageSeconds), hookOf(h), noteOn(h, st.Artifact.Bytes),
-		})
-	}
-	return rows
-}
-
-func hookOf(h control.HostStatus) string {
-	if h.Hook == nil {
-		return "-"
-	}
-	return fmt.Sprintf("exit %d, %s", h.Hook.Exit, seconds(time.Duration(h.Hook.Seconds*float64(time.Second))))
-}
-
-// noteOn is what is worth knowing of a host beside its figures.
-func noteOn(h control.HostStatus, size int64) string {
-	note := clip(oneLine(h.Reason), maxNote)
-	switch {
-	case note != "":
-	case h.CutOff != "":
-		note = clip(oneLine(h.CutOff), maxNote)
-	case h.Unchanged:
-		note = "already active"
-	case h.Phase == release.Fetching && size > 0:
-		note = fmt.Sprintf("%d%%", percent(usefulOf(h, size), size))
-	}
-	switch {
-	case !h.Late:
-		return note
-	case note == "":
-		return lateness(h)
-	}
-	return note + " (" + lateness(h) + ")"
-}
-
-// lateness words that a late host is outside the deploy's count. One that has
-// left the fleet has such a row too, and has not joined yet.
-func lateness(h control.HostStatus) string {
-	if h.Phase == release.Pending {
-		return "not there when it began"
-	}
-	return "joined late"
 }
