@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -12,21 +13,12 @@ import (
 // createDeploy offers the torrent before hosts learn of it: one that asks the
 // tracker too early is refused, and waits before it asks again.
 func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) {
-	var req control.CreateDeploy
-	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
-		return nil, err
-	}
-	if err := req.Ref.Validate(); err != nil {
-		return nil, err
-	}
-	if err := req.Selector.Validate(); err != nil {
-		return nil, err
-	}
-	if err := validateRollback(req.Rollback, req.Ref); err != nil {
+	req, err := readDeploy(w, r)
+	if err != nil {
 		return nil, err
 	}
 	var status control.DeployStatus
-	err := a.offers.during(r.Context(), req.Ref, func() (err error) {
+	err = a.offers.during(r.Context(), req.Ref, func() (err error) {
 		status, err = ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployStatus, error) {
 			d, err := b.deploy(req, now)
 			if err != nil {
@@ -37,13 +29,105 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 		return err
 	})
 	e := control.HistoryEntry{
-		Action: control.ActionDeploy, App: req.App, Version: req.Version, Deploy: status.Deploy, Message: "target " + req.Selector.String(),
+		Action: control.ActionDeploy, App: req.App, Version: req.Version, Deploy: status.Deploy, Message: describe(req),
 	}
 	if req.Rollback != nil {
 		e.Action = control.ActionRollback
 	}
 	a.record(r, e, err)
 	return status, err
+}
+
+// readDeploy reads and checks a request for a deploy.
+func readDeploy(w http.ResponseWriter, r *http.Request) (req control.CreateDeploy, err error) {
+	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
+		return req, err
+	}
+	if len(req.Key) > control.MaxKeyLen || release.Printable(req.Key) != req.Key {
+		return req, usage("", "deploy of %s: idempotency key: want at most %d bytes of plain text", req.Ref, control.MaxKeyLen)
+	}
+	if err := cmp.Or(req.Ref.Validate(), req.Selector.Validate(), req.Rollout.Validate(), validateRollback(req.Rollback, req.Ref)); err != nil {
+		return req, err
+	}
+	if f := req.Fallback; f != nil {
+		return req, cmp.Or(f.Statement.Validate(), control.ValidateSignatures(f.Signatures), sameApp(f.Statement.App, req.Ref))
+	}
+	return req, nil
+}
+
+func sameApp(app string, ref release.Ref) error {
+	if app == ref.App {
+		return nil
+	}
+	return usage("", "deploy of %s: its fallback is of app %s", ref, app)
+}
+
+// describe is a deploy's request as the history tells it.
+func describe(req control.CreateDeploy) string {
+	text := "target " + req.Selector.String()
+	if len(req.Waves) > 0 {
+		text += fmt.Sprintf(", waves %s", req.Waves)
+	}
+	if req.FetchOnly {
+		text += ", fetch only"
+	}
+	return text
+}
+
+func (a *api) planDeploy(w http.ResponseWriter, r *http.Request) (any, error) {
+	req, err := readDeploy(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployPlan, error) { return b.preview(req, now) })
+}
+
+// steer offers the torrent before hosts are told to try again.
+func (a *api) steer(w http.ResponseWriter, r *http.Request) (any, error) {
+	var req control.Steer
+	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
+		return nil, err
+	}
+	d, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (plan, error) {
+		d, err := b.deploys.find(r.PathValue("id"))
+		if err != nil {
+			return plan{}, err
+		}
+		return d.plan, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var status control.DeployStatus
+	turn := func() (err error) {
+		status, err = ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployStatus, error) {
+			return b.steered(d.ID, req, callerName(r), now)
+		})
+		return err
+	}
+	if req.Verb == control.VerbRetry {
+		err = a.offers.during(r.Context(), d.Manifest.Ref(), turn)
+	} else {
+		err = turn()
+	}
+	a.record(r, control.HistoryEntry{Action: string(req.Verb), App: d.Manifest.App, Version: d.Manifest.Version, Deploy: d.ID}, err)
+	return status, err
+}
+
+func callerName(r *http.Request) string {
+	who, _ := callerOf(r)
+	return who
+}
+
+func (a *api) appStatus(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.AppStatus, error) { return b.app(r.PathValue("app")) })
+}
+
+func (a *api) forget(_ http.ResponseWriter, r *http.Request) (any, error) {
+	name := r.PathValue("name")
+	h, err := ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.Host, error) { return b.forget(name, now) })
+	a.record(r, control.HistoryEntry{Action: control.ActionForget, Message: "host " + name}, err)
+	return h, err
 }
 
 // validateRollback also wants the statement to be for the release that is asked

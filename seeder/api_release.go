@@ -53,6 +53,19 @@ func (a *api) addSignatures(w http.ResponseWriter, r *http.Request) (any, error)
 	return signed, err
 }
 
+func (a *api) removeRelease(_ http.ResponseWriter, r *http.Request) (any, error) {
+	ref := release.Ref{App: r.PathValue("app"), Version: r.PathValue("version")}
+	if err := ref.Validate(); err != nil {
+		return nil, err
+	}
+	dryRun := r.URL.Query().Get("dry_run") == "true"
+	gone, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Removed, error) { return b.remove(ref, dryRun) })
+	if !dryRun {
+		a.record(r, control.HistoryEntry{Action: control.ActionRemove, App: ref.App, Version: ref.Version}, err)
+	}
+	return gone, err
+}
+
 func (a *api) listReleases(_ http.ResponseWriter, r *http.Request) (any, error) {
 	app := r.URL.Query().Get("app")
 	if app != "" {

@@ -119,7 +119,7 @@ func TestUploadLimits(t *testing.T) {
 
 	r.api.uploads.margin = math.MaxInt64 / 2 // of this disk, all is in reserve
 	_, err = r.client.Upload(t.Context(), io.LimitReader(endless{}, 1<<30))
-	if e := wantCode(t, err, control.CodeFull); !strings.Contains(e.Message, "disk is full") || !strings.Contains(e.Hint, "cannot remove releases") {
+	if e := wantCode(t, err, control.CodeFull); !strings.Contains(e.Message, "disk is full") || !strings.Contains(e.Hint, "crow releases prune") {
 		t.Errorf("message is %q, hint %q", e.Message, e.Hint)
 	}
 	if r.files() != 0 {

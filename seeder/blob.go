@@ -109,16 +109,20 @@ func (c *catalog) sweep(now time.Time, age time.Duration) error {
 		if used[d] || now.Sub(s.Added) < age {
 			continue
 		}
-		if err := c.dir.DeleteDoc(kindBlob, d.String()); err != nil {
-			return err
-		}
-		delete(c.blobs, d)
-		if err := c.discard(d); err != nil {
+		if err := c.removeBlob(d); err != nil {
 			return err
 		}
 		c.log.Info("artifact without a release removed", zap.Stringer("sha256", d), zap.Int64("bytes", s.Size))
 	}
 	return nil
+}
+
+func (c *catalog) removeBlob(d release.Digest) error {
+	if err := c.dir.DeleteDoc(kindBlob, d.String()); err != nil {
+		return err
+	}
+	delete(c.blobs, d)
+	return c.discard(d)
 }
 
 // sweepUnrecorded removes files that a crash left between an upload's commit

@@ -22,6 +22,8 @@ type books struct {
 	uplink  *uplink
 	keyring *keyring
 	swept   time.Time
+	// converged is when hosts were last given leave to catch up.
+	converged time.Time
 	// stir is signalled when some host's orders changed: others may have to
 	// be woken, and other torrents offered.
 	stir chan struct{}
@@ -76,7 +78,7 @@ func (b *books) hello(name string, hello control.Hello, now time.Time) error {
 func (b *books) tick(now time.Time) {
 	b.spreadKeys(now)
 	for d := range b.deploys.awake {
-		if d.Phase == release.DeployRunning && now.Sub(d.judged) >= b.pace.judge {
+		if !d.Phase.Ended() && (d.stale || now.Sub(d.judged) >= b.pace.judge) {
 			b.deploys.count(d, now)
 			b.judge(d, now)
 		}
@@ -85,6 +87,9 @@ func (b *books) tick(now time.Time) {
 			b.deploys.save(d, now)
 			b.deploys.rest(d)
 		}
+	}
+	if now.Sub(b.converged) >= b.pace.judge {
+		b.converge(now)
 	}
 	for _, h := range b.fleet.review(now) {
 		b.dismiss(h)
@@ -104,7 +109,7 @@ func (b *books) tick(now time.Time) {
 func (b *books) close(now time.Time) error {
 	var errs []error
 	for d := range b.deploys.awake {
-		if d.Phase == release.DeployRunning {
+		if !d.Phase.Ended() {
 			b.deploys.count(d, now)
 		}
 		if d.dirty {

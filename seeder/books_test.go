@@ -99,7 +99,7 @@ func (d *desk) start(app, version string, targets ...release.Expr) *deploy {
 func (d *desk) say(host string, made *deploy, p release.Phase, reason string) {
 	d.seq[host]++
 	_, err := d.report(control.Report{
-		Host: host, Boot: "boot-" + host, Seq: d.seq[host], Jobs: []control.JobReport{jobOf(made.order(host), p, reason)},
+		Host: host, Boot: "boot-" + host, Seq: d.seq[host], Jobs: []control.JobReport{jobOf(made.order(d.fleet.hosts[host]), p, reason)},
 	}, d.now)
 	if err != nil {
 		d.t.Fatal(err)

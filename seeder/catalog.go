@@ -13,8 +13,8 @@ import (
 )
 
 // catalog is the part of the books about artifacts and the releases made of
-// them. A release, once created, never changes and never goes away; what it can
-// get is more signatures.
+// them. A release, once created, never changes; what it can get is more signatures,
+// and it goes away only when an operator removes it.
 type catalog struct {
 	*env
 	blobs    map[release.Digest]*stored

@@ -20,7 +20,14 @@ type plan struct {
 	Rollback   *control.Rollback `json:"rollback,omitempty"`
 	Selector   release.Selector  `json:"selector"`
 	Hosts      []string          `json:"hosts"` // the hosts that count, sorted, as they were when it began
-	Started    time.Time         `json:"started"`
+	Rollout    release.Rollout   `json:"rollout,omitzero"`
+	Turns      []int             `json:"turns,omitempty"` // Hosts, as indexes, in the order in which they go live; none: as they stand
+	// Fallback is where hosts are to go back to if the deploy fails.
+	Fallback *control.Rollback `json:"fallback,omitempty"`
+	// For is the failed deploy that this one is the fallback of.
+	For     string    `json:"for,omitempty"`
+	Key     string    `json:"key,omitempty"` // idempotency key
+	Started time.Time `json:"started"`
 }
 
 // result is how far a deploy came: the document results/<id>, written at its
@@ -29,18 +36,24 @@ type result struct {
 	Phase    release.DeployPhase `json:"phase"`
 	Reason   string              `json:"reason"`
 	Finished *time.Time          `json:"finished"`
-	Sent     int64               `json:"sent"` // bytes, by the seeder, over the swarm
-	Rows     []row               `json:"rows"` // sorted by name; nil in memory, where deploy.rows has them
+	Course   course              `json:"course,omitzero"`
+	FellBack string              `json:"fell_back,omitempty"` // to the previous release, by that deploy
+	Sent     int64               `json:"sent"`                // bytes, by the seeder, over the swarm
+	Rows     []row               `json:"rows"`                // sorted by name; nil in memory, where deploy.rows has them
 }
 
 // deploy is one deploy in the books.
 type deploy struct {
 	plan
 	result
-	rows     map[string]*row // nil while they are only on disk
-	orders   int             // hosts whose order this deploy is
-	activate int             // of plan.Hosts, how many may go live
-	waiting  int             // of plan.Hosts, how many have not reported an end
+	program program
+	rows    map[string]*row // nil while they are only on disk
+	got     map[string]bool // while they are, of a deploy that ended early: hosts that went live
+	orders  int             // hosts whose order this deploy is
+	may     []bool          // of plan.Hosts, who may go live while it goes on
+	waits   string          // what has to happen for it to go on
+	waiting int             // of plan.Hosts, how many have not reported an end
+	stale   bool            // something was reported since it was judged
 
 	sample int64     // swarm.Sent when Sent was last brought up to date
 	judged time.Time // when silent hosts were last judged
@@ -56,24 +69,16 @@ func (d *deploy) counts(host string) bool {
 	return ok
 }
 
-// isFor reports whether the deploy is for a host: one that it counts, or one
-// that its selector matches, whenever that was born.
-func (d *deploy) isFor(h *host) bool {
-	return d.Phase != release.DeployAborted && (d.counts(h.Name) || d.Selector.Match(h.Name, h.Labels))
-}
-
-// goal is how far a host may take the deploy. A late host has no place in the
-// order of activation: it may do what all others may.
-func (d *deploy) goal(host string) control.Goal {
-	if i, ok := slices.BinarySearch(d.Hosts, host); ok {
-		return goalOf(i, d.activate)
-	}
-	return goalOf(len(d.Hosts)-1, d.activate)
-}
-
 // order is the deploy as a host is given it.
-func (d *deploy) order(host string) control.Order {
-	return control.Order{Deploy: d.ID, Manifest: d.Manifest, Signatures: d.Signatures, Rollback: d.Rollback, Goal: d.goal(host)}
+func (d *deploy) order(h *host) control.Order {
+	o := control.Order{Deploy: d.ID, Manifest: d.Manifest, Signatures: d.Signatures, Rollback: d.Rollback, Goal: control.GoalFetch}
+	if d.lets(h) {
+		o.Goal = control.GoalActivate
+	}
+	if r := d.rows[h.Name]; r != nil {
+		o.Attempt = r.Attempt
+	}
+	return o
 }
 
 func (d *deploy) sortedRows() []row {
@@ -83,4 +88,37 @@ func (d *deploy) sortedRows() []row {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Name, b.Name) })
 	return rows
+}
+
+// turnsOf is the order in which hosts go live, as indexes: each zone has its part
+// in every wave. Zones are those of the hosts, which are sorted by name.
+func turnsOf(zones []string) []int {
+	size, seen := map[string]int{}, map[string]int{}
+	for _, z := range zones {
+		size[z]++
+	}
+	turns, place := make([]int, len(zones)), make([]float64, len(zones))
+	for i, z := range zones {
+		turns[i], place[i] = i, (float64(seen[z])+0.5)/float64(size[z])
+		seen[z]++
+	}
+	slices.SortStableFunc(turns, func(a, b int) int {
+		return cmp.Or(cmp.Compare(place[a], place[b]), cmp.Compare(zones[a], zones[b]))
+	})
+	return turns
+}
+
+// programOf is the deploy's program. Plans of an earlier crow have no turns.
+func programOf(p plan, pace pace) program {
+	turns := p.Turns
+	if len(turns) != len(p.Hosts) {
+		turns = make([]int, len(p.Hosts))
+		for i := range turns {
+			turns[i] = i
+		}
+	}
+	return program{
+		Rollout: p.Rollout, turns: turns, ends: p.Rollout.Ends(len(p.Hosts)),
+		grace: pace.grace, knock: p.Started.Add(min(pace.knock, pace.grace)), limit: pace.deadline,
+	}
 }

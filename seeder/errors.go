@@ -20,13 +20,17 @@ func notFound(format string, args ...any) *control.Error {
 	return &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf(format, args...)}
 }
 
+func ended(format string, args ...any) *control.Error {
+	return &control.Error{Code: control.CodeEnded, Message: fmt.Sprintf(format, args...)}
+}
+
 func refused(message, hint string) *control.Error {
 	return &control.Error{Code: control.CodeRefused, Message: message, Hint: hint}
 }
 
 // fullHint is what there is to do about a full store.
 const fullHint = "give the seeder's disk more space, or move its store to a larger one (store in its config): " +
-	"this version cannot remove releases"
+	"crow releases prune --keep N makes room"
 
 // errorOf gives any error its place in the control API.
 func errorOf(err error) *control.Error {

@@ -66,6 +66,8 @@ func (h *host) introduce(hello control.Hello) bool {
 		maps.Equal(hello.Labels, h.Labels) && slices.Equal(hello.Apps, h.Apps)
 	if hello.Boot != h.boot {
 		h.former, h.boot, h.spoke = h.boot, hello.Boot, false
+		clear(h.jobs)
+		clear(h.leave)
 		h.Limits = nil // in effect on the agent before it
 	}
 	if !same {

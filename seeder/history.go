@@ -78,7 +78,7 @@ func (ds *deploys) load(id string) error {
 	if err := d.Manifest.Validate(); err != nil || d.ID != id || len(d.Hosts) == 0 {
 		return errors.Join(fmt.Errorf("read deploy %s: damaged document", id), err)
 	}
-	d.activate = len(d.Hosts)
+	d.program = programOf(d.plan, ds.pace)
 	if err := ds.wake(d); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (ds *deploys) load(id string) error {
 // open returns a deploy that has no rows yet.
 func (ds *deploys) open(p plan) *deploy {
 	ds.revision++
-	return &deploy{plan: p, activate: len(p.Hosts), watch: newWatch(ds.revision)}
+	return &deploy{plan: p, program: programOf(p, ds.pace), watch: newWatch(ds.revision)}
 }
 
 func (ds *deploys) add(d *deploy) {
@@ -127,12 +127,11 @@ func (ds *deploys) fill(d *deploy, r result) {
 		}
 	}
 	r.Rows = nil
-	d.result, d.waiting = r, 0
-	for _, name := range d.Hosts {
-		if !d.rows[name].Phase.Ended() {
-			d.waiting++
-		}
+	d.result = r
+	if d.Course.Began.IsZero() {
+		d.Course.Began = d.Started
 	}
+	d.may = permitted(d.program, d.Course, d.stands())
 	ds.awake[d] = struct{}{}
 }
 
@@ -140,6 +139,14 @@ func (ds *deploys) fill(d *deploy, r result) {
 func (ds *deploys) rest(d *deploy) {
 	if d.orders > 0 || !d.Phase.Ended() || d.dirty {
 		return
+	}
+	if !d.isOpen() {
+		d.got = map[string]bool{}
+		for name, r := range d.rows {
+			if r.Live {
+				d.got[name] = true
+			}
+		}
 	}
 	d.rows = nil
 	delete(ds.awake, d)
@@ -170,14 +177,21 @@ func (ds *deploys) newID() string {
 // hosts have done is no less true because the disk is full.
 func (ds *deploys) save(d *deploy, now time.Time) {
 	d.saved = now
-	r := d.result
-	r.Rows = d.sortedRows()
-	if err := ds.put(kindResult, d.ID, r); err != nil {
+	if err := ds.write(d); err != nil {
 		d.dirty = true
 		ds.log.Error("deploy result not saved", zap.String("deploy", d.ID), zap.Error(err))
-		return
 	}
-	d.dirty = false
+}
+
+// write is save for who cannot go on without.
+func (ds *deploys) write(d *deploy) error {
+	r := d.result
+	r.Rows = d.sortedRows()
+	err := ds.put(kindResult, d.ID, r)
+	if err == nil {
+		d.dirty = false
+	}
+	return err
 }
 
 // prune forgets the oldest deploys of an app that has too many.

@@ -26,16 +26,21 @@ type host struct {
 
 	member control.HostState // by gossip; empty: not seen there
 
-	orders map[string]*deploy // by app
-	list   []control.Order    // the same, as the host is told; replaced, never changed
+	orders map[string]*deploy           // by app
+	jobs   map[string]control.JobReport // by app: its last word on its order, in this life of the seeder
+	leave  map[string]string            // by app: the deploy that it may set live although that has ended, or does not count it
+	staged map[string][]string          // by app: versions that can go live without a byte moved
+	since  map[string]time.Time         // by app: when it was first said to run what it runs
+	list   []control.Order              // the same, as the host is told; replaced, never changed
 	watch  watch
 }
 
 // registered is a host in the fleet's document.
 type registered struct {
 	control.Host
-	Boot   string `json:"boot"`
-	Former string `json:"former,omitempty"`
+	Boot   string               `json:"boot"`
+	Former string               `json:"former,omitempty"`
+	Since  map[string]time.Time `json:"since,omitempty"`
 }
 
 // fleet is the part of the books about hosts.
@@ -55,6 +60,7 @@ func loadFleet(e *env) (*fleet, error) {
 	for _, r := range all {
 		h := newHost(r.Name)
 		h.Host, h.boot, h.former = r.Host, r.Boot, r.Former
+		maps.Copy(h.since, r.Since)
 		f.hosts[h.Name] = h
 	}
 	return f, nil
@@ -63,7 +69,10 @@ func loadFleet(e *env) (*fleet, error) {
 func newHost(name string) *host {
 	// Documents show what is empty as empty, and not as null.
 	empty := control.Host{Name: name, Labels: release.Labels{}, Apps: []string{}, Running: map[string]string{}}
-	return &host{Host: empty, orders: map[string]*deploy{}, watch: newWatch(1)}
+	return &host{
+		Host: empty, orders: map[string]*deploy{}, jobs: map[string]control.JobReport{},
+		leave: map[string]string{}, since: map[string]time.Time{}, watch: newWatch(1),
+	}
 }
 
 // save writes the fleet down. But for limits, which see to it themselves, the
@@ -80,7 +89,7 @@ func (f *fleet) save(now time.Time) {
 func (f *fleet) write(now time.Time) error {
 	all := make([]registered, 0, len(f.hosts))
 	for _, h := range f.sorted() {
-		all = append(all, registered{Host: h.Host, Boot: h.boot, Former: h.former})
+		all = append(all, registered{Host: h.Host, Boot: h.boot, Former: h.former, Since: h.since})
 	}
 	f.saved = now
 	err := f.put(kindFleet, kindFleet, all)
@@ -122,6 +131,24 @@ func (f *fleet) certified(name string, expires time.Time) {
 	if h := f.hosts[name]; h != nil && !h.CertExpires.Equal(expires) {
 		h.CertExpires, f.dirty = expires.UTC(), true
 	}
+}
+
+// runs takes down what a host runs.
+func (f *fleet) runs(h *host, running map[string]string, now time.Time) {
+	if maps.Equal(h.Running, running) {
+		return
+	}
+	for app := range h.since {
+		if _, still := running[app]; !still {
+			delete(h.since, app)
+		}
+	}
+	for app, version := range running {
+		if h.Running[app] != version {
+			h.since[app] = now.UTC()
+		}
+	}
+	h.Running, f.dirty = running, true
 }
 
 func (f *fleet) setState(h *host, s control.HostState) {

@@ -1,6 +1,7 @@
 package seeder
 
 import (
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -9,39 +10,118 @@ import (
 	"crow/internal/release"
 )
 
-// judge brings a running deploy up to date with what its hosts reported and
-// with the time, and ends it when all have ended.
+// judge brings a running deploy up to date with what its hosts reported and with
+// the time: it lets hosts go live, pauses, or ends.
 func (b *books) judge(d *deploy, now time.Time) {
-	d.judged = now
-	o := decide(b.terms(d), b.stands(d, now), now)
+	d.judged, d.stale = now, false
+	stands := d.stands()
 	for i, name := range d.Hosts {
-		if r := d.rows[name]; r.Verdict != o.verdicts[i] || r.Quiet != o.quiet[i] {
-			r.Verdict, r.Quiet = o.verdicts[i], o.quiet[i]
-			b.deploys.note(d, now)
+		if h := b.fleet.hosts[name]; h != nil {
+			stands[i].heard, stands[i].gone = h.LastSeen, h.member == control.HostFailed
 		}
 	}
-	d.activate = o.activate
-	if o.phase.Ended() {
-		b.deploys.finish(d, o.phase, o.reason, now)
+	o := decide(d.program, d.Course, b.started, stands, now)
+	b.follow(d, o, now)
+	switch {
+	case o.fallback:
+		b.fallBack(d, o.reason, now)
+	case o.phase.Ended():
+		b.end(d, o.phase, o.reason, now)
+	default:
+		b.retell(d, now)
 	}
 }
 
-// terms allow for a seeder that was away: its hosts may have finished since,
-// and need the time to say so.
-func (b *books) terms(d *deploy) terms {
-	return terms{
-		since: b.started, knock: d.Started.Add(min(b.pace.knock, b.pace.grace)), grace: b.pace.grace,
-		until: later(d.Started.Add(b.pace.deadline), b.started.Add(b.pace.grace)), limit: b.pace.deadline,
+// follow takes over what was decided of a deploy that goes on.
+func (b *books) follow(d *deploy, o outcome, now time.Time) {
+	changed, steps := d.waits != o.waits, d.Course != o.course
+	d.waiting = 0
+	for i, name := range d.Hosts {
+		r := d.rows[name]
+		changed = changed || r.Verdict != o.verdicts[i] || r.Quiet != o.quiet[i]
+		r.Verdict, r.Quiet = o.verdicts[i], o.quiet[i]
+		if o.may[i] && r.Let.IsZero() {
+			r.Let = now.UTC()
+		}
+		if !r.Phase.Ended() {
+			d.waiting++
+		}
+	}
+	d.Course, d.may, d.waits = o.course, o.may, o.waits
+	if !o.phase.Ended() && (d.Phase != o.phase || d.Reason != o.reason) {
+		b.logTurn(d, o)
+		d.Phase, d.Reason, steps = o.phase, o.reason, true
+	}
+	if changed || steps {
+		b.deploys.note(d, now)
+	}
+	if steps && (d.Course.Wave > 1 || d.Course.Hold != holdNone) {
+		b.deploys.save(d, now) // a restart goes on from here
+		b.deploys.publish(d, now)
 	}
 }
 
-func (b *books) stands(d *deploy, now time.Time) []stand {
+// logTurn writes the line about a deploy that is paused, or goes on.
+func (b *books) logTurn(d *deploy, o outcome) {
+	log := b.log.Info
+	if o.phase == release.DeployPaused {
+		log = b.log.Warn
+	}
+	log("deploy is "+o.phase.String(), zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()), zap.String("reason", o.reason))
+}
+
+// end ends a deploy. Who was let go live goes on, where the deploy stays in force;
+// where it does not, hosts get what they had before.
+func (b *books) end(d *deploy, phase release.DeployPhase, reason string, now time.Time) {
+	app := d.Manifest.App
+	for i, name := range d.Hosts {
+		if h := b.fleet.hosts[name]; h != nil && d.may[i] && !d.rows[name].Phase.Ended() {
+			h.leave[app] = d.ID
+		}
+	}
+	b.deploys.finish(d, phase, reason, now)
+	if d.isOpen() {
+		b.retell(d, now)
+		return
+	}
+	b.assignApp(app, now)
+}
+
+// fallBack ends a deploy that failed, and has the hosts that went live go back. The
+// plan of the deploy that does so is on disk first: if the seeder is killed here, it
+// is what the next start finds.
+func (b *books) fallBack(d *deploy, reason string, now time.Time) {
+	p := plan{Rollback: d.Fallback, Selector: d.Selector, For: d.ID}
+	for _, name := range d.Hosts {
+		if d.rows[name].Live {
+			p.Hosts = append(p.Hosts, name)
+		}
+	}
+	back, err := b.release(d.Fallback.Statement.Ref())
+	var next *deploy
+	if err == nil {
+		p.Manifest, p.Signatures = back.Manifest, back.Signatures
+		next, err = b.write(p, now)
+	}
+	if err != nil {
+		b.log.Error("hosts do not go back to the previous release", zap.String("deploy", d.ID), zap.Error(err))
+		b.end(d, release.DeployFailed, reason+"; not gone back: "+err.Error(), now)
+		return
+	}
+	d.FellBack = next.ID
+	b.deploys.finish(d, release.DeployFailed, reason+"; "+wentBack(next), now)
+	b.begin(next, now)
+}
+
+func wentBack(to *deploy) string {
+	return fmt.Sprintf("hosts that went live go back to %s by %s", to.Manifest.Version, to.ID)
+}
+
+// stands are the hosts that a deploy counts, as far as its rows tell.
+func (d *deploy) stands() []stand {
 	stands := make([]stand, len(d.Hosts))
 	for i, name := range d.Hosts {
 		stands[i].row = *d.rows[name]
-		if h := b.fleet.hosts[name]; h != nil {
-			stands[i].heard = h.LastSeen
-		}
 	}
 	return stands
 }

@@ -16,6 +16,9 @@ import (
 // deploy makes a deploy: for the hosts that its targets match now, and any that
 // they will match later.
 func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error) {
+	if d, err := b.deploys.keyed(req); d != nil || err != nil {
+		return d, err
+	}
 	r, err := b.release(req.Ref)
 	if err != nil {
 		return nil, err
@@ -31,13 +34,33 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err := b.admissible(r.Manifest, req.Rollback, hosts, now); err != nil {
 		return nil, err
 	}
-	if d := b.deploys.same(r, req.Rollback, selector, hosts); d != nil {
+	if err := b.canFallBack(r.Manifest, req); err != nil {
+		return nil, err
+	}
+	if d := b.deploys.same(r, req, selector, hosts); d != nil {
 		return d, nil
 	}
-	d := b.deploys.open(plan{
-		ID: b.deploys.newID(), Seq: b.deploys.seq + 1, Manifest: r.Manifest, Signatures: r.Signatures, Rollback: req.Rollback,
-		Selector: selector, Hosts: hosts, Started: now.UTC(),
-	})
+	return b.launch(plan{
+		Manifest: r.Manifest, Signatures: r.Signatures, Rollback: req.Rollback, Fallback: req.Fallback,
+		Selector: selector, Hosts: hosts, Rollout: req.Rollout, Key: req.Key,
+	}, now)
+}
+
+// launch puts a plan into force, once it is on disk.
+func (b *books) launch(p plan, now time.Time) (*deploy, error) {
+	d, err := b.write(p, now)
+	if err != nil {
+		return nil, err
+	}
+	b.begin(d, now)
+	return d, nil
+}
+
+// write puts a new deploy's plan on disk.
+func (b *books) write(p plan, now time.Time) (*deploy, error) {
+	p.ID, p.Seq, p.Started = b.deploys.newID(), b.deploys.seq+1, now.UTC()
+	p.Turns = turnsOf(b.zones(p.Hosts))
+	d := b.deploys.open(p)
 	if b.fleet.dirty {
 		b.fleet.save(now) // a restarted seeder is to know the hosts that the plan names
 	}
@@ -45,8 +68,47 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 		// It may be there all the same, and would begin with the next start.
 		return nil, errors.Join(err, b.dir.DeleteDoc(kindDeploy, d.ID))
 	}
-	b.begin(d, now)
 	return d, nil
+}
+
+// keyed returns the deploy that was asked for with the request's idempotency key, if
+// there is one on record: a job that is tried again gets what the first try got.
+func (ds *deploys) keyed(req control.CreateDeploy) (*deploy, error) {
+	if req.Key == "" {
+		return nil, nil
+	}
+	for _, d := range slices.Backward(ds.byApp[req.App]) {
+		switch {
+		case d.Key != req.Key:
+		case d.Manifest.Ref() != req.Ref:
+			return nil, refused(fmt.Sprintf("deploy of %s: idempotency key %q is that of deploy %s of %s", req.Ref, req.Key, d.ID, d.Manifest.Ref()),
+				"use a new key for each release")
+		default:
+			return d, nil
+		}
+	}
+	return nil, nil
+}
+
+// canFallBack refuses a deploy that is to roll back on failure, and could not.
+func (b *books) canFallBack(m release.Manifest, req control.CreateDeploy) error {
+	switch {
+	case req.OnFailure != release.OnFailureRollback && req.Fallback == nil:
+		return nil
+	case req.Fallback == nil:
+		return usage("", "deploy of %s: on_failure rollback needs a statement of the release to go back to", req.Ref)
+	}
+	s := req.Fallback.Statement
+	back, err := b.release(s.Ref())
+	switch {
+	case err != nil:
+		return err
+	case back.Counter != s.Counter || back.SHA256 != s.SHA256:
+		return refused(fmt.Sprintf("deploy of %s: the fallback's statement is not about the release %s that is stored here", req.Ref, s.Ref()), "")
+	case s.Replaces < m.Counter:
+		return refused(fmt.Sprintf("deploy of %s: the fallback's statement replaces releases up to counter %d, this one has %d", req.Ref, s.Replaces, m.Counter), "")
+	}
+	return nil
 }
 
 // admissible refuses a deploy that hosts would refuse: of a release that has
@@ -54,16 +116,8 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 // lets them go back. Each host judges by itself all the same, by all that it has
 // ever accepted.
 func (b *books) admissible(m release.Manifest, r *control.Rollback, hosts []string, now time.Time) error {
-	var statement *release.Rollback
-	if r != nil {
-		statement = &r.Statement
-	}
 	for _, name := range hosts {
-		var highest uint64
-		if live := b.catalog.find(release.Ref{App: m.App, Version: b.fleet.hosts[name].Running[m.App]}); live != nil {
-			highest = live.Counter
-		}
-		err := release.Admit(m, statement, highest, release.Digest{}, now)
+		err := b.admits(b.fleet.hosts[name], m, r, now)
 		switch {
 		case errors.Is(err, release.ErrOlder):
 			return refused(fmt.Sprintf("deploy of %s to %s: %v", m.Ref(), name, err), "crow rollback "+m.App+" --to "+m.Version)
@@ -74,14 +128,28 @@ func (b *books) admissible(m release.Manifest, r *control.Rollback, hosts []stri
 	return nil
 }
 
+// admits says why a host would refuse a release, by what it runs.
+func (b *books) admits(h *host, m release.Manifest, r *control.Rollback, now time.Time) error {
+	var statement *release.Rollback
+	if r != nil {
+		statement = &r.Statement
+	}
+	var highest uint64
+	if live := b.catalog.find(release.Ref{App: m.App, Version: h.Running[m.App]}); live != nil {
+		highest = live.Counter
+	}
+	return release.Admit(m, statement, highest, release.Digest{}, now)
+}
+
 // same returns the running deploy of the same release to the same hosts, if
 // there is one: who asks for it twice, as a job that is tried again does, waits
 // for it twice.
 // What hosts judge it by must be the same too.
-func (ds *deploys) same(r control.Release, back *control.Rollback, s release.Selector, hosts []string) *deploy {
+func (ds *deploys) same(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string) *deploy {
 	for _, d := range ds.byApp[r.App] {
 		if d.Phase == release.DeployRunning && d.Manifest.Ref() == r.Ref() && slices.Equal(d.Hosts, hosts) &&
-			slices.Equal(d.Signatures, r.Signatures) && reflect.DeepEqual(d.Rollback, back) &&
+			slices.Equal(d.Signatures, r.Signatures) && reflect.DeepEqual(d.Rollback, req.Rollback) &&
+			reflect.DeepEqual(d.Fallback, req.Fallback) && reflect.DeepEqual(d.Rollout, req.Rollout) &&
 			slices.Equal(d.Selector.Targets, s.Targets) && slices.Equal(d.Selector.Excludes, s.Excludes) {
 			return d
 		}
@@ -109,6 +177,7 @@ func (b *books) begin(d *deploy, now time.Time) {
 	b.deploys.add(d)
 	b.log.Info("deploy started", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
 		zap.Stringer("target", d.Selector), zap.Int("hosts", len(d.Hosts)))
+	b.judge(d, now) // before it is handed out: who may go live at once is told at once
 	b.assignApp(d.Manifest.App, now)
 	if before != nil {
 		b.deploys.publish(before, now) // for those who watch the app, not the deploy
@@ -116,6 +185,17 @@ func (b *books) begin(d *deploy, now time.Time) {
 	if err := b.deploys.prune(d.Manifest.App); err != nil {
 		b.log.Error("old deploys not removed", zap.String("app", d.Manifest.App), zap.Error(err))
 	}
+}
+
+// zones are the zones of hosts.
+func (b *books) zones(hosts []string) []string {
+	zones := make([]string, len(hosts))
+	for i, name := range hosts {
+		if h := b.fleet.hosts[name]; h != nil {
+			zones[i] = h.Labels[zoneLabel]
+		}
+	}
+	return zones
 }
 
 // zoneLabel is the label that status documents show.

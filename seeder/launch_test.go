@@ -98,7 +98,7 @@ func TestSentSurvivesAKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := jobOf(found.order("a"), release.Fetching, "")
+	j := jobOf(found.order(d.fleet.hosts["a"]), release.Fetching, "")
 	j.Bytes.Seeder = 80
 	if _, err := d.report(control.Report{Host: "a", Boot: "boot-a", Seq: 9, Jobs: []control.JobReport{j}}, d.now); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,12 @@ func (b *books) supersede(app string, h *host, by *deploy, now time.Time) {
 		return
 	}
 	for _, d := range b.deploys.byApp[app] {
-		if d.Seq < by.Seq && d.Phase == release.DeployRunning && d.counts(h.Name) {
+		switch {
+		case d.Seq >= by.Seq || d.Phase.Ended() || !d.counts(h.Name):
+		case by.For == d.ID: // a kill came between the two
+			d.FellBack = by.ID
+			b.deploys.finish(d, release.DeployFailed, "too many hosts failed; "+wentBack(by), now)
+		default:
 			reason := "superseded by " + by.ID + " (" + by.Manifest.Ref().String() + ")"
 			b.deploys.finish(d, release.DeploySuperseded, reason, now)
 		}
@@ -112,6 +117,22 @@ func (b *books) tell(h *host, now time.Time) {
 	}
 }
 
+// retell tells hosts whose order is the deploy what has changed in it.
+func (b *books) retell(d *deploy, now time.Time) {
+	for _, h := range b.fleet.hosts {
+		if h.orders[d.Manifest.App] != d {
+			continue
+		}
+		o := d.order(h)
+		same := func(old control.Order) bool {
+			return old.Deploy == o.Deploy && old.Goal == o.Goal && old.Attempt == o.Attempt
+		}
+		if !slices.ContainsFunc(h.list, same) {
+			b.tell(h, now)
+		}
+	}
+}
+
 // dismiss takes a forgotten host's orders back.
 func (b *books) dismiss(h *host) {
 	for _, d := range h.orders {
@@ -123,7 +144,7 @@ func (b *books) dismiss(h *host) {
 func (h *host) orderList() []control.Order {
 	list := make([]control.Order, 0, len(h.orders))
 	for _, d := range h.orders {
-		list = append(list, d.order(h.Name))
+		list = append(list, d.order(h))
 	}
 	slices.SortFunc(list, func(a, b control.Order) int { return cmp.Compare(a.Manifest.App, b.Manifest.App) })
 	return list

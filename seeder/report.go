@@ -2,7 +2,6 @@ package seeder
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -39,9 +38,8 @@ func (b *books) report(r control.Report, now time.Time) (control.Receipt, error)
 		return receipt, nil // a repeat, or overtaken by a newer one
 	}
 	h.spoke, h.seq = true, r.Seq
-	if !maps.Equal(h.Running, r.Running) {
-		h.Running, b.fleet.dirty = r.Running, true
-	}
+	b.fleet.runs(h, r.Running, now)
+	h.Free, h.staged = r.Free, r.Staged
 	b.fleet.reportsLimits(h, r.Limits)
 	for _, j := range r.Jobs {
 		b.job(h, j, now)
@@ -51,28 +49,45 @@ func (b *books) report(r control.Report, now time.Time) (control.Receipt, error)
 
 func (b *books) job(h *host, j control.JobReport, now time.Time) {
 	d := b.deploys.byID[j.Deploy]
+	if d != nil && h.orders[j.App] == d {
+		h.jobs[j.App] = j
+	}
 	if d == nil || d.rows == nil || d.rows[h.Name] == nil || d.Manifest.App != j.App || d.Manifest.Version != j.Version {
 		return
 	}
 	r := d.rows[h.Name]
-	next := merge(*r, shorten(j, maxTails/len(d.rows)))
-	if sameRow(*r, next) {
+	before, next := *r, merge(*r, shorten(j, maxTails/len(d.rows)), now)
+	if sameRow(before, next) {
 		return
 	}
 	*r = next
 	b.deploys.note(d, now)
-	if !r.Phase.Ended() {
-		return
+	if before.Phase != next.Phase {
+		b.turned(d, h, r, now)
 	}
-	if d.counts(h.Name) {
+}
+
+// atOnce is up to how many hosts a deploy is judged with every word of one of them
+// that could change its course; beyond, with the next tick.
+const judgeAtOnce = 200
+
+// turned follows a host that came to another phase.
+func (b *books) turned(d *deploy, h *host, r *row, now time.Time) {
+	if r.Phase.Ended() && d.counts(h.Name) {
 		d.waiting--
 	}
 	if r.Phase == release.Failed {
 		b.log.Warn("host failed its deploy", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
 			zap.String("host", h.Name), zap.String("reason", r.Reason))
 	}
-	if d.Phase == release.DeployRunning && d.waiting == 0 {
-		b.judge(d, now) // the last one: what else ends a deploy is the time, and tick's to see
+	switch {
+	case d.Phase.Ended() && r.Live && !d.isOpen():
+		b.assignApp(d.Manifest.App, now) // it went live before it heard of the end: the deploy is what it has
+	case d.Phase.Ended():
+	case d.waiting == 0 || len(d.Hosts) <= judgeAtOnce && r.Phase >= release.Staged:
+		b.judge(d, now)
+	default:
+		d.stale = true
 	}
 }
 
@@ -90,7 +105,7 @@ func shorten(j control.JobReport, most int) control.JobReport {
 func (b *books) working() int {
 	n := 0
 	for d := range b.deploys.awake {
-		if d.Phase == release.DeployRunning {
+		if !d.Phase.Ended() {
 			n += len(d.Hosts)
 		}
 	}

@@ -2,169 +2,257 @@ package seeder
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
-	"crow/internal/control"
 	"crow/internal/release"
 )
 
-// This file decides how a deploy goes on. It is plain functions of what is
-// known and of the time, without clock, lock or disk: the ledger does what they
-// say.
+// This file decides how a deploy goes on: from its program, how far it has come,
+// where its hosts stand and the time, to who may go live and where the deploy
+// stands. It is plain functions without clock, lock or disk: the ledger does what
+// they say.
 
-// row is one host in one deploy: what the host reported, and what the seeder
-// makes of its silence.
-type row struct {
-	control.HostStatus
-	// Verdict is why the seeder counts the host as failed although the host
-	// did not say so; empty: it does not. A host that comes back while the
-	// deploy runs has its verdict lifted.
-	Verdict string `json:"verdict,omitempty"`
-	// Quiet says that the host has not been heard for a while, before that
-	// counts; empty: it has. It is judged anew after a restart.
-	Quiet string `json:"-"`
-}
-
-// shown is the row as status documents have it.
-func (r row) shown() control.HostStatus {
-	s := r.HostStatus
-	switch {
-	case r.Verdict == "" && s.Reason == "" && !s.Phase.Ended():
-		s.Reason = r.Quiet
-	case r.Verdict == "":
-	case !s.Phase.Ended():
-		s.Phase, s.Reason = release.Failed, r.Verdict
-	case s.Phase == release.Active:
-		s.Reason = "active only after the deploy had ended; before: " + r.Verdict
-	}
-	return s
-}
-
-// merge returns the row after a host's report. What has ended stays so: to try
-// again takes a new deploy. Before that a job may go back, as when its agent
-// was killed and began again.
-func merge(r row, j control.JobReport) row {
-	if r.Phase.Ended() {
-		return r
-	}
-	r.Phase, r.Reason, r.Bytes = j.Phase, j.Reason, j.Bytes
-	r.FetchSeconds, r.StageSeconds, r.Hook, r.Unchanged, r.Refused = j.FetchSeconds, j.StageSeconds, j.Hook, j.Unchanged, j.Refused
-	r.CutOff = j.CutOff
-	return r
-}
-
-// sameRow reports whether two rows look the same to who reads a status.
-func sameRow(a, b row) bool {
-	if (a.Hook == nil) != (b.Hook == nil) || a.Hook != nil && *a.Hook != *b.Hook {
-		return false
-	}
-	a.Hook, b.Hook = nil, nil
-	return a == b
-}
-
-// terms are the times that a deploy is held to.
-type terms struct {
-	since time.Time     // silence counts from here: hosts could not be heard before
-	knock time.Time     // nobody is unreachable before: a host may answer a new order
+// program is what a deploy was asked to do, as far as deciding goes.
+type program struct {
+	release.Rollout
+	turns []int         // hosts, as indexes, in the order in which they go live
+	ends  []int         // of turns, how many have had theirs at the end of each wave
 	grace time.Duration // of silence
-	until time.Time     // a host that has not finished by then has failed
-	limit time.Duration // what until stands for, to be named in a reason
+	knock time.Time     // nobody is unreachable before: a host may answer a new order
+	limit time.Duration // for a host to fetch, and again to go live
 }
+
+// course is how far a deploy has come: the part of its result that decide goes on
+// from.
+type course struct {
+	Began     time.Time `json:"began,omitzero"`      // when it did, or was last resumed: fetching has its time from here
+	Wave      int       `json:"wave,omitempty"`      // that is open, counted from 1; 0: none yet
+	WaveEnded time.Time `json:"wave_ended,omitzero"` // when all hosts of that wave had ended; zero: not yet
+	Hold      hold      `json:"hold,omitempty"`      // why nobody else goes live
+	Forgiven  int       `json:"forgiven,omitempty"`  // failures that somebody has seen, and let pass
+}
+
+// hold is why no further host of a deploy may go live.
+type hold string
+
+// The holds. A deploy that has ended is held too, if it has not let everybody go.
+const (
+	holdNone     hold = ""
+	holdOperator hold = "operator"
+	holdFailures hold = "failures"
+)
 
 // stand is what is known of one host that a deploy counts.
 type stand struct {
 	row
 	heard time.Time // when the host was last known to be there
+	gone  bool      // gossip calls it failed
 }
 
 // outcome is where a deploy stands and what follows.
 type outcome struct {
+	course
 	phase    release.DeployPhase
 	reason   string
+	waits    string   // what has to happen for the deploy to go on
 	verdicts []string // for each stand
 	quiet    []string // for each stand
-	// activate is how many of the stands, from the first on, may go live; the
-	// others only fetch. So far it is always all of them.
-	activate int
+	may      []bool   // for each stand: it may go live
+	fallback bool     // the deploy failed, and who went live is to go back
 }
 
-// decide judges every host and then the deploy: it has succeeded once all
-// hosts are active, and failed once all have ended and one of them is not.
-func decide(t terms, stands []stand, now time.Time) outcome {
-	o := outcome{verdicts: make([]string, len(stands)), quiet: make([]string, len(stands)), activate: len(stands)}
-	active, failed, first := 0, 0, ""
-	for i, s := range stands {
-		s.Verdict = verdict(t, s, now)
-		o.verdicts[i], o.quiet[i] = s.Verdict, quiet(t, s, now)
-		switch shown := s.shown(); shown.Phase {
-		case release.Active:
-			active++
-		case release.Failed:
-			if failed++; failed == 1 {
-				first = shown.Name + ": " + shown.Reason
-			}
+// headcount is how many of a deploy's hosts stand where.
+type headcount struct {
+	all, active, failed, staged, live int
+	first                             string // of those that failed, and why
+}
+
+// decide judges every host and then the deploy. It ends when all hosts have; it
+// is paused by somebody, or by too many failures; else it goes on.
+func decide(p program, c course, since time.Time, stands []stand, now time.Time) outcome {
+	o := outcome{course: c, verdicts: make([]string, len(stands)), quiet: make([]string, len(stands))}
+	stands = slices.Clone(stands)
+	before := permitted(p, c, stands)
+	for i := range stands {
+		if s := &stands[i]; !p.done(*s) {
+			s.Verdict = verdict(p, o.deadline(p, *s, before[i], since), since, *s, now)
+			o.verdicts[i], o.quiet[i] = s.Verdict, quiet(p, since, *s, now)
 		}
 	}
+	t := count(stands)
+	allowed, stops := p.Stops(len(stands))
+	over := stops && t.failed > max(allowed, o.Forgiven)
 	switch {
-	case active+failed < len(stands):
-		o.phase = release.DeployRunning
-	case failed == 0:
-		o.phase = release.DeploySucceeded
+	case t.ended(p):
+		o.end(t, allowed)
+		o.fallback = o.phase == release.DeployFailed && over && p.OnFailure == release.OnFailureRollback && t.live > 0
+	case over && p.OnFailure == release.OnFailureRollback:
+		o.phase, o.reason, o.fallback, o.Hold = release.DeployFailed, t.failures(), t.live > 0, holdFailures
+	case over && o.Hold == holdNone:
+		o.Hold = holdFailures
+		fallthrough
+	case o.Hold != holdNone:
+		o.pause(t, allowed)
 	default:
-		o.phase, o.reason = release.DeployFailed, failures(failed, len(stands), first)
+		o.phase = release.DeployRunning
+		o.advance(p, stands, t, now)
 	}
+	o.may = permitted(p, o.course, stands)
 	return o
 }
 
-func failures(failed, all int, first string) string {
-	if failed == 1 {
-		return fmt.Sprintf("1 of %d hosts failed: %s", all, first)
-	}
-	return fmt.Sprintf("%d of %d hosts failed, first %s", failed, all, first)
+// done reports whether a host has nothing more to do in the deploy, by its own word.
+func (p program) done(s stand) bool {
+	return s.Phase.Ended() || p.FetchOnly && s.Phase == release.Staged
 }
 
-// verdict says why a host counts as failed that did not report an end, or
-// nothing. One that stands is not worded anew with each second that passes.
-func verdict(t terms, s stand, now time.Time) string {
-	silent := now.Sub(later(s.heard, t.since)) >= t.grace && !now.Before(t.knock)
+// ended reports whether nothing is left to be done for any host.
+func (t headcount) ended(p program) bool {
+	done := t.active + t.failed
+	if p.FetchOnly {
+		done += t.staged
+	}
+	return done == t.all
+}
+
+func (o *outcome) end(t headcount, allowed int) {
+	o.phase, o.reason = release.DeploySucceeded, ""
 	switch {
-	case s.Phase.Ended():
-		return ""
-	case s.Verdict != "" && (silent || !now.Before(t.until)):
-		return s.Verdict
-	case silent && s.heard.IsZero():
-		return fmt.Sprintf("unreachable: not heard since the seeder started, it was %s", s.Phase)
-	case silent:
-		return fmt.Sprintf("unreachable: last heard %s ago, it was %s", now.Sub(s.heard).Round(time.Second), s.Phase)
-	case !now.Before(t.until):
-		return fmt.Sprintf("not finished within %s: it is %s", t.limit, s.Phase)
+	case t.failed > allowed:
+		o.phase, o.reason = release.DeployFailed, t.failures()
+	case t.failed > 0:
+		o.reason = fmt.Sprintf("%s; up to %d were allowed to", t.failures(), allowed)
 	}
-	return ""
 }
 
-// quiet says that a host has not been heard for half the grace, or nothing. Hosts
-// that are there are heard more often than that, by their polls.
-func quiet(t terms, s stand, now time.Time) string {
-	if s.Phase.Ended() || now.Sub(later(s.heard, t.since)) < t.grace/2 {
-		return ""
+func (o *outcome) pause(t headcount, allowed int) {
+	o.phase, o.reason = release.DeployPaused, "paused by an operator"
+	switch {
+	case o.Hold != holdFailures:
+	case t.failed == 0:
+		o.reason = "paused after failures: the hosts that failed try again"
+	default:
+		o.reason = fmt.Sprintf("paused: %s; up to %d were allowed to", t.failures(), allowed)
 	}
-	if s.heard.IsZero() {
-		return "not reachable: not heard since the seeder started"
-	}
-	return "not reachable: last heard at " + s.heard.UTC().Format(time.RFC3339)
+	o.waits = "somebody to resume, retry or abort it"
 }
 
-// goalOf is how far the i-th host of a deploy may take it.
-func goalOf(i, activate int) control.Goal {
-	if i < activate {
-		return control.GoalActivate
+// advance opens the next wave when its time has come.
+func (o *outcome) advance(p program, stands []stand, t headcount, now time.Time) {
+	fetching := t.all - t.staged - t.active - t.failed
+	if p.FetchOnly || p.Together() && o.Wave == 0 && fetching > 0 {
+		o.waits = fmt.Sprintf("%d of %d hosts to fetch it: %s", fetching, t.all, slowest(stands, fetches))
+		return
 	}
-	return control.GoalFetch
+	o.Wave = max(o.Wave, 1)
+	for {
+		if open := o.unfinished(p, stands); len(open) > 0 {
+			o.WaveEnded = time.Time{}
+			o.waits = fmt.Sprintf("%d of %d hosts of wave %d of %d: %s",
+				len(open), p.ends[o.Wave-1]-p.begin(o.Wave), o.Wave, len(p.ends), slowest(open, anywhere))
+			return
+		}
+		if o.WaveEnded.IsZero() {
+			o.WaveEnded = now
+		}
+		next := o.WaveEnded.Add(time.Duration(p.WavePause))
+		if o.Wave == len(p.ends) {
+			return // all have ended: headcount.ended has seen that
+		}
+		if now.Before(next) {
+			o.waits = "the pause before wave " + fmt.Sprintf("%d of %d, until %s", o.Wave+1, len(p.ends), next.UTC().Format(time.RFC3339))
+			return
+		}
+		o.Wave, o.WaveEnded = o.Wave+1, time.Time{}
+	}
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// begin is how many hosts have their turn before a wave.
+func (p program) begin(wave int) int {
+	if wave < 2 {
+		return 0
 	}
-	return b
+	return p.ends[wave-2]
+}
+
+// unfinished are the hosts of the open waves that have not ended.
+func (o *outcome) unfinished(p program, stands []stand) (open []stand) {
+	for _, i := range p.turns[:p.ends[o.Wave-1]] {
+		if !stands[i].shown().Phase.Ended() {
+			open = append(open, stands[i])
+		}
+	}
+	return open
+}
+
+// permitted says which hosts may go live: those of the open waves, no more at once
+// than the program allows. Who has begun goes on, whatever is held.
+func permitted(p program, c course, stands []stand) []bool {
+	may := make([]bool, len(stands))
+	busy := 0
+	for i, s := range stands {
+		if s.Live {
+			may[i] = true
+			if !s.shown().Phase.Ended() {
+				busy++
+			}
+		}
+	}
+	if c.Wave == 0 {
+		return may
+	}
+	for _, i := range p.turns[:p.ends[c.Wave-1]] {
+		s := stands[i]
+		switch {
+		case may[i] || c.Hold != holdNone && !s.Retry:
+		case s.shown().Phase.Ended():
+			may[i] = true // it has had its turn
+		case p.HostsAtOnce == 0 || busy < p.HostsAtOnce:
+			may[i] = true
+			busy++
+		}
+	}
+	return may
+}
+
+// deadline is when a host has to have finished what it may do; zero: it waits for
+// others.
+func (o *outcome) deadline(p program, s stand, may bool, since time.Time) time.Time {
+	switch {
+	case may && s.Let.IsZero(): // it is told just now
+		return time.Time{}
+	case may:
+		return later(later(s.Let, o.Began).Add(p.limit), since.Add(p.grace))
+	case s.Phase >= release.Staged:
+		return time.Time{}
+	}
+	return later(o.Began.Add(p.limit), since.Add(p.grace))
+}
+
+func count(stands []stand) headcount {
+	t := headcount{all: len(stands)}
+	for _, s := range stands {
+		if s.Live {
+			t.live++
+		}
+		switch shown := s.shown(); shown.Phase {
+		case release.Active:
+			t.active++
+		case release.Failed:
+			if t.failed++; t.failed == 1 {
+				t.first = shown.Name + ": " + shown.Reason
+			}
+		case release.Staged, release.Activating:
+			t.staged++
+		}
+	}
+	return t
+}
+
+func (t headcount) failures() string {
+	if t.failed == 1 {
+		return fmt.Sprintf("1 of %d hosts failed: %s", t.all, t.first)
+	}
+	return fmt.Sprintf("%d of %d hosts failed, first %s", t.failed, t.all, t.first)
 }

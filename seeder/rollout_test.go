@@ -2,7 +2,6 @@ package seeder
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,13 +11,31 @@ import (
 
 var t0 = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-func testTerms() terms {
-	return terms{since: t0.Add(-24 * time.Hour), knock: t0.Add(5 * time.Second), grace: time.Minute, until: t0.Add(time.Hour), limit: time.Hour}
+// sinceT0 is since when hosts could be heard.
+var sinceT0 = t0.Add(-24 * time.Hour)
+
+func testProgram(hosts int, r release.Rollout) program {
+	p := program{Rollout: r, ends: r.Ends(hosts), grace: time.Minute, knock: t0.Add(5 * time.Second), limit: time.Hour}
+	for i := range hosts {
+		p.turns = append(p.turns, i)
+	}
+	return p
 }
 
 // standing is a host that was heard so long after t0.
 func standing(name string, p release.Phase, reason string, heard time.Duration) stand {
 	return stand{row: row{HostStatus: control.HostStatus{Name: name, Phase: p, Reason: reason}}, heard: t0.Add(heard)}
+}
+
+// let is a host that was told to go live so long after t0.
+func let(s stand, when time.Duration) stand {
+	s.Let = t0.Add(when)
+	return s
+}
+
+func gone(s stand) stand {
+	s.gone = true
+	return s
 }
 
 func TestDecide(t *testing.T) {
@@ -56,19 +73,25 @@ func TestDecide(t *testing.T) {
 		"silence of one that is active does not matter": {
 			[]stand{standing("a", release.Active, "", 0)}, day, release.DeploySucceeded, ""},
 		"deadline": {
-			[]stand{standing("a", release.Activating, "", time.Hour)}, time.Hour, release.DeployFailed,
+			[]stand{let(standing("a", release.Activating, "", time.Hour), 0)}, time.Hour, release.DeployFailed,
 			"1 of 1 hosts failed: a: not finished within 1h0m0s: it is activating"},
+		"gossip calls it failed, and it is silent for half the grace": {
+			[]stand{gone(standing("a", release.Fetching, "", 0))}, 30 * time.Second, release.DeployFailed,
+			"1 of 1 hosts failed: a: unreachable: gossip calls it failed, last heard 30s ago, it was fetching"},
+		"gossip calls it failed, and it is heard": {
+			[]stand{gone(standing("a", release.Fetching, "", 0))}, 29 * time.Second, release.DeployRunning, ""},
 		"never heard": {
 			[]stand{{row: row{HostStatus: control.HostStatus{Name: "a"}}}}, time.Minute, release.DeployFailed,
 			"1 of 1 hosts failed: a: unreachable: not heard since the seeder started, it was pending"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := decide(testTerms(), test.stands, t0.Add(test.now))
+			p := testProgram(len(test.stands), release.Rollout{})
+			o := decide(p, course{Began: t0, Wave: 1}, sinceT0, test.stands, t0.Add(test.now))
 			if o.phase != test.phase || o.reason != test.reason {
 				t.Errorf("got %s %q, want %s %q", o.phase, o.reason, test.phase, test.reason)
 			}
-			if o.activate != len(test.stands) {
-				t.Errorf("%d hosts may activate, want all %d", o.activate, len(test.stands))
+			if slices.Contains(o.may, false) {
+				t.Errorf("who may go live: %v, want all", o.may)
 			}
 		})
 	}
@@ -76,11 +99,12 @@ func TestDecide(t *testing.T) {
 
 func TestQuietHostsAreNamedBeforeTheyFail(t *testing.T) {
 	s := standing("a", release.Fetching, "", 0)
+	p := testProgram(1, release.Rollout{})
 	for after, want := range map[time.Duration]string{
 		29 * time.Second: "", 30 * time.Second: "not reachable: last heard at 2026-11-01T12:00:00Z",
 		59 * time.Second: "not reachable: last heard at 2026-11-01T12:00:00Z",
 	} {
-		o := decide(testTerms(), []stand{s}, t0.Add(after))
+		o := decide(p, course{Began: t0}, sinceT0, []stand{s}, t0.Add(after))
 		r := s.row
 		r.Quiet = o.quiet[0]
 		if got := r.shown(); got.Reason != want || got.Phase != release.Fetching {
@@ -88,90 +112,23 @@ func TestQuietHostsAreNamedBeforeTheyFail(t *testing.T) {
 		}
 	}
 	s.Phase = release.Active
-	if o := decide(testTerms(), []stand{s}, t0.Add(time.Hour)); o.quiet[0] != "" {
+	if o := decide(p, course{Began: t0}, sinceT0, []stand{s}, t0.Add(time.Hour)); o.quiet[0] != "" {
 		t.Errorf("an active host: %q", o.quiet[0])
 	}
 }
 
 func TestVerdictIsLiftedButNotReworded(t *testing.T) {
 	s := standing("a", release.Fetching, "", 0)
-	s.Verdict = verdict(testTerms(), s, t0.Add(time.Minute))
+	p, until := testProgram(1, release.Rollout{}), t0.Add(time.Hour)
+	s.Verdict = verdict(p, until, sinceT0, s, t0.Add(time.Minute))
 	if s.Verdict == "" {
 		t.Fatal("no verdict on a silent host")
 	}
-	if again := verdict(testTerms(), s, t0.Add(2*time.Minute)); again != s.Verdict {
+	if again := verdict(p, until, sinceT0, s, t0.Add(2*time.Minute)); again != s.Verdict {
 		t.Errorf("a minute later the verdict reads %q, want %q", again, s.Verdict)
 	}
 	s.heard = t0.Add(2 * time.Minute)
-	if lifted := verdict(testTerms(), s, t0.Add(2*time.Minute)); lifted != "" {
+	if lifted := verdict(p, until, sinceT0, s, t0.Add(2*time.Minute)); lifted != "" {
 		t.Errorf("the host is back, and still: %s", lifted)
-	}
-}
-
-// TestMerge tries every pair of phases: an end stays, all else follows the host.
-func TestMerge(t *testing.T) {
-	for from := release.Pending; from <= release.Failed; from++ {
-		for to := release.Pending; to <= release.Failed; to++ {
-			got := merge(row{HostStatus: control.HostStatus{Name: "a", Phase: from}}, control.JobReport{Phase: to}).Phase
-			want := to
-			if from.Ended() {
-				want = from
-			}
-			if got != want {
-				t.Errorf("%s, then a report of %s: got %s, want %s", from, to, got, want)
-			}
-		}
-	}
-}
-
-func TestSameRow(t *testing.T) {
-	base := row{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}}
-	same := row{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}}
-	if !sameRow(base, same) {
-		t.Error("equal rows with hooks of their own differ")
-	}
-	for i, other := range []row{
-		{HostStatus: control.HostStatus{Name: "a"}},
-		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 2}}},
-		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}, Bytes: release.Bytes{Peer: 1}}},
-		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}, Verdict: "x"},
-	} {
-		if sameRow(base, other) || sameRow(other, base) {
-			t.Errorf("row %d is taken for the same", i)
-		}
-	}
-}
-
-func TestShown(t *testing.T) {
-	for _, test := range []struct {
-		phase   release.Phase
-		verdict string
-		want    release.Phase
-		reason  string
-	}{
-		{release.Fetching, "", release.Fetching, "said"},
-		{release.Fetching, "silent", release.Failed, "silent"},
-		{release.Failed, "silent", release.Failed, "said"},
-		{release.Active, "silent", release.Active, "active only after the deploy had ended; before: silent"},
-		{release.Active, "", release.Active, "said"},
-	} {
-		s := row{HostStatus: control.HostStatus{Phase: test.phase, Reason: "said"}, Verdict: test.verdict}.shown()
-		if s.Phase != test.want || s.Reason != test.reason {
-			t.Errorf("%s with verdict %q shows as %s %q, want %s %q", test.phase, test.verdict, s.Phase, s.Reason, test.want, test.reason)
-		}
-	}
-}
-
-func TestGoalFollowsTheOrderOfActivation(t *testing.T) {
-	d := &deploy{plan: plan{Hosts: []string{"a", "b", "c"}}, activate: 2}
-	var got []string
-	for _, name := range []string{"a", "b", "c", "late"} {
-		got = append(got, string(d.goal(name)))
-	}
-	if want := []string{"activate", "activate", "fetch", "fetch"}; !slices.Equal(got, want) {
-		t.Errorf("goals are %s, want %s", strings.Join(got, " "), strings.Join(want, " "))
-	}
-	if d.activate = 3; d.goal("late") != control.GoalActivate {
-		t.Error("a late host may not activate although all others may")
 	}
 }

@@ -26,7 +26,7 @@ func TestSignaturesStayWithTheRelease(t *testing.T) {
 		t.Errorf("signatures are %q", got)
 	}
 	d.join("h", nil)
-	if got := d.start("web", "1.0", "name=h").order("h").Signatures; !slices.Equal(got, []string{"a", "b"}) {
+	if got := d.start("web", "1.0", "name=h").order(d.fleet.hosts["h"]).Signatures; !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("the order has signatures %q", got)
 	}
 	if _, err := d.catalog.sign(release.Ref{App: "web", Version: "2.0"}, []string{"a"}); err == nil {
@@ -76,7 +76,7 @@ func TestOlderReleaseNeedsAStatement(t *testing.T) {
 	d.seq["a"]++
 	_, err := d.report(control.Report{
 		Host: "a", Boot: "boot-a", Seq: d.seq["a"], Running: map[string]string{"web": "2.0"},
-		Jobs: []control.JobReport{jobOf(made.order("a"), release.Active, "")},
+		Jobs: []control.JobReport{jobOf(made.order(d.fleet.hosts["a"]), release.Active, "")},
 	}, d.now)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestOlderReleaseNeedsAStatement(t *testing.T) {
 		if (err == nil) != ok {
 			t.Errorf("with a statement that replaces %d: %v", replaces, err)
 		}
-		if err == nil && back.order("a").Rollback == nil {
+		if err == nil && back.order(d.fleet.hosts["a"]).Rollback == nil {
 			t.Error("the order does not carry the statement")
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"crow/internal/control"
+	"crow/internal/release"
 )
 
 // Bounds of how often a deploy's watchers are shown a new status. What ends a
@@ -79,13 +80,23 @@ func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 	s := control.DeployStatus{
 		Schema: control.StatusSchema, Deploy: d.ID, App: d.Manifest.App, Version: d.Manifest.Version,
 		Phase: d.Phase, Reason: d.Reason, Target: d.Selector, Started: d.Started, Finished: d.Finished,
-		Artifact:        control.Artifact{SHA256: d.Manifest.SHA256, Bytes: d.Manifest.Size},
-		Hosts:           make([]control.HostStatus, 0, len(d.rows)),
+		Artifact: control.Artifact{SHA256: d.Manifest.SHA256, Bytes: d.Manifest.Size},
+		Hosts:    make([]control.HostStatus, 0, len(d.rows)),
+		Rollout:  d.Rollout, WaitsFor: d.waits, Fallback: d.FellBack, Key: d.Key, Waves: d.waves(),
 		SeederBytesSent: d.Sent, Revision: d.watch.revision,
 	}
+	switch {
+	case d.Phase == release.DeployPaused:
+		s.PausedBy = string(d.Course.Hold)
+	case d.Phase.Ended():
+		s.WaitsFor = ""
+	}
+	wave := d.waveOf()
 	var received int64
 	for _, r := range d.sortedRows() {
-		s.Hosts = append(s.Hosts, r.shown())
+		h := r.shown()
+		h.Wave = wave[r.Name]
+		s.Hosts = append(s.Hosts, h)
 		received += r.Bytes.Seeder
 	}
 	// A seeder that was killed has lost count of its last seconds. Its hosts have not.

@@ -20,6 +20,7 @@ const (
 	CodeNoHost    Code = "no_host"      // 409: the target matches no host
 	CodeRefused   Code = "refused"      // 409: digest or version conflict
 	CodeStale     Code = "stale"        // 409: another release has the manifest's counter
+	CodeEnded     Code = "ended"        // 409: the deploy has ended
 	CodeTaken     Code = "name_taken"   // 409: another live host has that name
 	CodeTooLarge  Code = "too_large"    // 413
 	CodeDamaged   Code = "damaged"      // 500: the seeder's copy of an artifact is not what it was
@@ -30,7 +31,7 @@ const (
 var statuses = map[Code]int{
 	CodeUsage: http.StatusBadRequest, CodeForeign: http.StatusForbidden, CodeForbidden: http.StatusForbidden,
 	CodeNotFound: http.StatusNotFound, CodeUnknown: http.StatusNotFound,
-	CodeNoHost: http.StatusConflict, CodeRefused: http.StatusConflict, CodeStale: http.StatusConflict, CodeTaken: http.StatusConflict,
+	CodeNoHost: http.StatusConflict, CodeRefused: http.StatusConflict, CodeStale: http.StatusConflict, CodeEnded: http.StatusConflict, CodeTaken: http.StatusConflict,
 	CodeTooLarge: http.StatusRequestEntityTooLarge, CodeFull: http.StatusInsufficientStorage,
 	CodeDamaged: http.StatusInternalServerError, CodeInternal: http.StatusInternalServerError,
 }

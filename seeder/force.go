@@ -1,0 +1,66 @@
+package seeder
+
+import (
+	"slices"
+
+	"crow/internal/release"
+)
+
+// This file says for whom a deploy is in force, and who of them may go live.
+
+// isFor reports whether the deploy is what a host should have: one that it counts,
+// or one that its selector matches, whenever that was born. One that ended before it
+// had let everybody go live is only for hosts that it did get: the others keep what
+// they had before.
+func (d *deploy) isFor(h *host) bool {
+	if !d.counts(h.Name) && !d.Selector.Match(h.Name, h.Labels) {
+		return false
+	}
+	if d.isOpen() {
+		return true
+	}
+	if d.rows == nil {
+		return d.got[h.Name]
+	}
+	r := d.rows[h.Name]
+	return r != nil && r.Live
+}
+
+// isOpen reports whether the deploy is for all its hosts, and for those that come
+// later.
+func (d *deploy) isOpen() bool {
+	switch d.Phase {
+	case release.DeployRunning, release.DeployPaused:
+		return true
+	case release.DeployAborted:
+		return false
+	}
+	return !d.Rollout.FetchOnly && d.hasLetAll()
+}
+
+// hasLetAll reports whether every host has had its turn to go live.
+func (d *deploy) hasLetAll() bool {
+	return d.Phase == release.DeploySucceeded || d.Course.Hold == holdNone && d.Course.Wave == len(d.program.ends) && !slices.Contains(d.may, false)
+}
+
+// lets reports whether a host may go live. After the deploy's end, and where it does
+// not count, that is as converge gives leave.
+func (d *deploy) lets(h *host) bool {
+	app := d.Manifest.App
+	if i, ok := slices.BinarySearch(d.Hosts, h.Name); ok && !d.Phase.Ended() {
+		return i < len(d.may) && d.may[i]
+	}
+	r := d.rows[h.Name]
+	return r != nil && r.Live || h.Running[app] == d.Manifest.Version || h.leave[app] == d.ID
+}
+
+// stays reports whether a host has done with an order for good: it runs the
+// release, or has failed to.
+func (d *deploy) stays(h *host) bool {
+	app := d.Manifest.App
+	if h.Running[app] == d.Manifest.Version {
+		return true
+	}
+	j, said := h.jobs[app]
+	return said && j.Deploy == d.ID && j.Phase.Ended()
+}

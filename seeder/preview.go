@@ -1,0 +1,98 @@
+package seeder
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// preview says what a deploy would do. It goes by what hosts last said of
+// themselves; each judges by itself when it has the order.
+func (b *books) preview(req control.CreateDeploy, now time.Time) (control.DeployPlan, error) {
+	r, err := b.release(req.Ref)
+	if err != nil {
+		return control.DeployPlan{}, err
+	}
+	selector, err := b.selector(req)
+	if err != nil {
+		return control.DeployPlan{}, err
+	}
+	hosts, err := b.resolve(selector, req.Targets)
+	if err != nil {
+		return control.DeployPlan{}, err
+	}
+	d := b.deploys.open(plan{Manifest: r.Manifest, Hosts: hosts, Rollout: req.Rollout, Turns: turnsOf(b.zones(hosts))})
+	p := control.DeployPlan{
+		App: r.App, Version: r.Version, Target: selector, Rollout: req.Rollout,
+		Artifact: control.Artifact{SHA256: r.SHA256, Bytes: r.Size}, Previous: b.previous(r.Manifest, hosts),
+	}
+	last := 0
+	for _, end := range d.program.ends {
+		p.Waves, last = append(p.Waves, end-last), end
+	}
+	wave := d.waveOf()
+	for _, name := range hosts {
+		h := b.plannedHost(b.fleet.hosts[name], r.Manifest, req.Rollback, now)
+		h.Wave = wave[name]
+		p.Hosts = append(p.Hosts, h)
+		p.Bytes += h.Bytes
+		p.Changes = p.Changes || h.Running != r.Version
+	}
+	slices.SortStableFunc(p.Hosts, func(a, b control.PlannedHost) int { return cmp.Compare(a.Wave, b.Wave) })
+	p.Same, p.Running = b.rivals(r, req, selector, hosts)
+	return p, nil
+}
+
+// rivals are the running deploy that the request would be, and the one whose place it
+// would take.
+func (b *books) rivals(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string) (same, running string) {
+	if d := b.deploys.same(r, req, s, hosts); d != nil {
+		return d.ID, ""
+	}
+	for _, d := range b.deploys.byApp[r.App] {
+		if !d.Phase.Ended() && slices.ContainsFunc(hosts, d.counts) {
+			running = d.ID
+		}
+	}
+	return "", running
+}
+
+// plannedHost is what a deploy would do to a host.
+func (b *books) plannedHost(h *host, m release.Manifest, back *control.Rollback, now time.Time) control.PlannedHost {
+	p := control.PlannedHost{
+		Name: h.Name, Zone: h.Labels[zoneLabel], State: h.State, Running: h.Running[m.App], Free: h.Free,
+		Bytes: m.Size, Disk: m.Size,
+	}
+	if slices.Contains(h.staged[m.App], m.Version) || p.Running == m.Version {
+		p.Bytes, p.Disk = 0, 0
+	}
+	switch err := b.admits(h, m, back, now); {
+	case err != nil:
+		p.Refuses = err.Error()
+	case !slices.Contains(h.Apps, m.App) && !slices.Contains(h.Apps, anyApp):
+		p.Refuses = fmt.Sprintf("app %q is not in its config", m.App)
+	case p.Free != nil && *p.Free < p.Disk:
+		p.Refuses = fmt.Sprintf("disk: %s free, at least %s needed", release.Size(*p.Free), release.Size(p.Disk))
+	case h.State == control.HostFailed:
+		p.Refuses = "not reachable: last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
+	}
+	return p
+}
+
+// previous is the release that the hosts would go back to: the last other one that
+// a deploy brought to one of them; nil if there is none.
+func (b *books) previous(m release.Manifest, hosts []string) *release.Manifest {
+	for _, d := range slices.Backward(b.deploys.byApp[m.App]) {
+		if d.Phase != release.DeploySucceeded || d.Rollout.FetchOnly || d.Manifest.Version == m.Version {
+			continue
+		}
+		if r := b.catalog.find(d.Manifest.Ref()); r != nil && slices.ContainsFunc(hosts, d.counts) {
+			return &r.Manifest
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package seeder
+
+import (
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// remove removes a release that nobody runs or is to run, and its artifact if no
+// other release has the same. In a dry run it only says what would go.
+func (b *books) remove(ref release.Ref, dryRun bool) (control.Removed, error) {
+	r, err := b.release(ref)
+	if err != nil {
+		return control.Removed{}, err
+	}
+	if why := b.inUse(ref); why != "" {
+		return control.Removed{}, refused(fmt.Sprintf("release %s is not removed: %s", ref, why), "crow status "+ref.App)
+	}
+	gone := control.Removed{Release: ref, Bytes: r.Size}
+	if b.catalog.isShared(r) {
+		gone.Bytes = 0
+	}
+	if dryRun {
+		return gone, nil
+	}
+	return gone, b.catalog.remove(r, gone.Bytes > 0)
+}
+
+// inUse says what a release is needed for; empty: for nothing.
+func (b *books) inUse(ref release.Ref) string {
+	for _, h := range b.fleet.sorted() {
+		if h.Running[ref.App] == ref.Version {
+			return h.Name + " runs it"
+		}
+		if d := h.orders[ref.App]; d != nil && d.Manifest.Version == ref.Version {
+			return h.Name + " is to run it, by " + d.ID
+		}
+	}
+	for _, d := range b.deploys.byApp[ref.App] {
+		if !d.Phase.Ended() && (d.Manifest.Version == ref.Version || d.Fallback != nil && d.Fallback.Statement.Version == ref.Version) {
+			return "deploy " + d.ID + " is under way"
+		}
+	}
+	return ""
+}
+
+// isShared reports whether another release is made of the same artifact.
+func (c *catalog) isShared(r control.Release) bool {
+	for _, all := range c.releases {
+		for _, other := range all {
+			if other.SHA256 == r.SHA256 && other.Ref() != r.Ref() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// remove takes the release's document first: without it all else is nothing but
+// space, and the next start frees it.
+func (c *catalog) remove(r control.Release, artifact bool) error {
+	if err := c.dir.DeleteDoc(kindRelease, r.Ref().String()); err != nil {
+		return fmt.Errorf("remove release %s: %w", r.Ref(), err)
+	}
+	c.releases[r.App] = slices.DeleteFunc(c.releases[r.App], func(one control.Release) bool { return one.Version == r.Version })
+	if len(c.releases[r.App]) == 0 {
+		delete(c.releases, r.App)
+	}
+	c.log.Info("release removed", zap.Stringer("release", r.Ref()), zap.Stringer("sha256", r.SHA256), zap.Int64("bytes", r.Size))
+	if err := c.dir.DeleteDoc(kindSignatures, r.Ref().String()); err != nil {
+		return fmt.Errorf("remove signatures of %s: %w", r.Ref(), err)
+	}
+	if !artifact {
+		return nil
+	}
+	return c.removeBlob(r.SHA256)
+}

@@ -1,0 +1,163 @@
+package seeder
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// steer changes the course of a deploy. What is so already is no error, so that two
+// operators who think the same do no harm.
+func (b *books) steer(d *deploy, s control.Steer, who string, now time.Time) error {
+	var err error
+	switch s.Verb {
+	case control.VerbPause:
+		err = b.pause(d, now)
+	case control.VerbResume:
+		err = b.resume(d, now)
+	case control.VerbAbort:
+		err = b.abort(d, who, now)
+	case control.VerbRetry:
+		err = b.retry(d, s.FailedOnly, now)
+	default:
+		return usage("", "steer %s: unknown verb %.40q", d.ID, string(s.Verb))
+	}
+	if err == nil {
+		b.log.Info("deploy was steered", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
+			zap.String("verb", string(s.Verb)), zap.String("who", who))
+	}
+	return err
+}
+
+// steered steers a deploy and answers with its status.
+func (b *books) steered(id string, s control.Steer, who string, now time.Time) (control.DeployStatus, error) {
+	d, err := b.deploys.find(id)
+	if err == nil {
+		err = b.steer(d, s, who, now)
+	}
+	if err != nil {
+		return control.DeployStatus{}, err
+	}
+	return b.deploys.status(d)
+}
+
+func (b *books) pause(d *deploy, now time.Time) error {
+	switch {
+	case d.Phase.Ended():
+		return hasEnded("pause", d)
+	case d.Course.Hold != holdNone:
+		return nil
+	}
+	return b.turn(d, func() { d.Course.Hold = holdOperator }, now)
+}
+
+// resume goes on, and lets the failures so far pass.
+func (b *books) resume(d *deploy, now time.Time) error {
+	switch {
+	case d.Phase.Ended():
+		return hasEnded("resume", d)
+	case d.Course.Hold == holdNone:
+		return nil
+	}
+	return b.turn(d, func() {
+		d.Course.Hold, d.Course.Forgiven, d.Course.Began = holdNone, count(d.stands()).failed, now.UTC()
+	}, now)
+}
+
+func (b *books) abort(d *deploy, who string, now time.Time) error {
+	switch {
+	case d.Phase == release.DeployAborted:
+		return nil
+	case d.Phase.Ended():
+		return hasEnded("abort", d)
+	}
+	b.end(d, release.DeployAborted, "aborted by "+who, now)
+	return nil
+}
+
+// retry has hosts that failed try again, also in a deploy that has ended, as long as
+// no other has taken its place. Unless only those are meant the deploy goes on with
+// all others too.
+func (b *books) retry(d *deploy, failedOnly bool, now time.Time) error {
+	if err := b.deploys.wake(d); err != nil {
+		return err
+	}
+	failed := count(d.stands()).failed
+	switch {
+	case d.Phase == release.DeploySuperseded || d.Phase.Ended() && b.deploys.newest(d.Manifest.App) != d:
+		return b.replaced(d)
+	case d.Phase.Ended() && d.Phase != release.DeployAborted && failed == 0,
+		!d.Phase.Ended() && failed == 0 && (failedOnly || d.Course.Hold == holdNone):
+		b.deploys.rest(d)
+		return nil // nothing failed
+	}
+	return b.turn(d, func() { d.reopen(failedOnly, now) }, now)
+}
+
+func (b *books) replaced(d *deploy) error {
+	err := ended("retry %s: a newer deploy of %s has taken its place: %s",
+		d.ID, d.Manifest.App, b.deploys.newest(d.Manifest.App).ID)
+	err.Hint = "crow deploy " + d.Manifest.Ref().String()
+	b.deploys.rest(d)
+	return err
+}
+
+// reopen has hosts that failed try again.
+func (d *deploy) reopen(failedOnly bool, now time.Time) {
+	for _, r := range d.rows {
+		if r.shown().Phase == release.Failed {
+			*r = r.again(failedOnly)
+		}
+	}
+	c := &d.Course
+	c.Began, c.WaveEnded = now.UTC(), time.Time{}
+	switch {
+	case !failedOnly:
+		c.Hold, c.Forgiven = holdNone, 0
+	case d.Phase == release.DeployAborted && c.Hold == holdNone:
+		c.Hold = holdOperator // the others stay as they are
+	}
+	if d.Phase.Ended() {
+		d.Phase, d.Reason, d.Finished, d.FellBack = release.DeployRunning, "", nil, ""
+	}
+}
+
+// turn changes the course of a deploy, and is not done before that is on disk: if the
+// disk is full, nothing has changed.
+func (b *books) turn(d *deploy, change func(), now time.Time) error {
+	before, rows := d.result, map[string]row{}
+	for name, r := range d.rows {
+		rows[name] = *r
+	}
+	change()
+	d.saved = now
+	if err := b.deploys.write(d); err != nil {
+		d.result = before
+		for name, r := range rows {
+			*d.rows[name] = r
+		}
+		return fmt.Errorf("deploy %s: %w", d.ID, err)
+	}
+	b.deploys.note(d, now)
+	if before.Phase.Ended() {
+		d.sample = b.deploys.sent(d.Manifest.InfoHash)
+	}
+	b.judge(d, now)
+	b.assignApp(d.Manifest.App, now) // of a deploy that had ended, hosts may have had another
+	b.retell(d, now)
+	b.deploys.publish(d, now)
+	return nil
+}
+
+func hasEnded(verb string, d *deploy) error {
+	err := ended("%s %s: it has ended: %s", verb, d.ID, d.Phase)
+	if slices.Contains([]release.DeployPhase{release.DeployFailed, release.DeployAborted}, d.Phase) {
+		err.Hint = "crow retry " + d.ID
+	}
+	return err
+}

@@ -1,0 +1,257 @@
+package seeder
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// flight is a deploy in waves whose hosts do as they are told, or fail, or are killed,
+// and whose words reach the seeder late, often or never.
+type flight struct {
+	*desk
+	t       *rapid.T
+	d       string // the deploy's id
+	how     release.Rollout
+	names   []string
+	told    map[string]control.Order // what a host has heard
+	is      map[string]release.Phase // where it really stands
+	live    map[string]bool          // it has begun to go live, whatever the seeder knows
+	attempt map[string]int
+	said    []control.Report
+	allowed int // hosts that may be live by now: those of the waves that have been opened
+}
+
+func newFlight(t *rapid.T, path string) *flight {
+	f := &flight{
+		desk: newDesk(t, path), t: t, told: map[string]control.Order{}, is: map[string]release.Phase{},
+		live: map[string]bool{}, attempt: map[string]int{},
+	}
+	n := rapid.IntRange(2, 7).Draw(t, "hosts")
+	f.how = release.Rollout{
+		Waves:       []release.Share{release.Hosts(1), release.Percent(60), release.Percent(100)},
+		WavePause:   release.Duration(rapid.SampledFrom([]time.Duration{0, 30 * time.Second}).Draw(t, "pause")),
+		HostsAtOnce: rapid.IntRange(0, 2).Draw(t, "at once"),
+	}
+	if rapid.Bool().Draw(t, "limit") {
+		s := release.Hosts(rapid.IntRange(0, n).Draw(t, "failures"))
+		f.how.MaxFailures = &s
+	}
+	for i := range n {
+		f.names = append(f.names, fmt.Sprintf("h%d", i))
+		f.join(f.names[i], release.Labels{"zone": fmt.Sprint(i % 2)})
+	}
+	f.make("web", "1")
+	req := request("web", "1", "name=*")
+	req.Rollout = f.how
+	d, err := f.deploy(req, f.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.d = d.ID
+	return f
+}
+
+// hear has a host take its orders, as they are now.
+func (f *flight) hear(name string) {
+	for _, o := range f.fleet.hosts[name].list {
+		f.told[name] = o
+	}
+}
+
+// work has a host do its next step, as it was last told.
+func (f *flight) work(t *rapid.T) {
+	name := rapid.SampledFrom(f.names).Draw(t, "host")
+	if rapid.Bool().Draw(t, "polls") {
+		f.hear(name)
+	}
+	o, heard := f.told[name]
+	if !heard {
+		return
+	}
+	if o.Attempt > f.attempt[name] && f.is[name] == release.Failed {
+		f.attempt[name], f.is[name] = o.Attempt, release.Pending
+	}
+	p := f.is[name]
+	if p.Ended() {
+		return
+	}
+	fails := rapid.IntRange(0, 9).Draw(t, "fails") == 0
+	switch {
+	case fails && p != release.Pending:
+		p = release.Failed
+	case p == release.Staged && o.Goal == control.GoalActivate:
+		p = release.Activating
+		f.live[name] = true
+	case p < release.Staged || p == release.Activating:
+		p++
+	}
+	f.is[name] = p
+	f.speak(name, rapid.Bool().Draw(t, "delivered"))
+}
+
+// speak has a host say where it stands.
+func (f *flight) speak(name string, delivered bool) {
+	o := f.told[name]
+	f.seq[name]++
+	j := control.JobReport{Deploy: f.d, App: "web", Version: "1", Phase: f.is[name], Attempt: f.attempt[name]}
+	if f.is[name] == release.Failed {
+		j.Reason = "why"
+		if f.live[name] {
+			j.Hook = &control.HookResult{Exit: 1}
+		}
+	}
+	r := control.Report{Host: name, Boot: "boot-" + name, Seq: f.seq[name], Jobs: []control.JobReport{j}}
+	if f.is[name] == release.Active {
+		r.Running = map[string]string{"web": "1"}
+	}
+	f.said = append(f.said, r)
+	if delivered && o.Deploy != "" {
+		f.deliver(r)
+	}
+}
+
+func (f *flight) deliver(r control.Report) {
+	if _, err := f.report(r, f.now); err != nil {
+		wantCode(f.t, err, control.CodeUnknown)
+	}
+}
+
+// steering has an operator do something.
+func (f *flight) steering(t *rapid.T) {
+	s := control.Steer{
+		Verb:       rapid.SampledFrom([]control.Verb{control.VerbPause, control.VerbResume, control.VerbRetry}).Draw(t, "verb"),
+		FailedOnly: rapid.Bool().Draw(t, "failed only"),
+	}
+	if _, err := f.steered(f.d, s, "op", f.now); err != nil {
+		wantCode(t, err, control.CodeEnded)
+	}
+}
+
+// check holds what must be so after every step: nobody went live whose wave had not
+// come, and a wave comes only when the one before it has ended.
+func (f *flight) check(t *rapid.T) {
+	d, err := f.deploys.find(f.d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := f.how.Ends(len(f.names))
+	open := 0
+	if d.Course.Wave > 0 {
+		open = ends[d.Course.Wave-1]
+	}
+	if open > f.allowed {
+		f.opened(t, d, open)
+	}
+	live := 0
+	for _, name := range f.names {
+		if f.live[name] {
+			live++
+		}
+	}
+	if live > f.allowed {
+		t.Fatalf("%d hosts are live, and waves are open for %d", live, f.allowed)
+	}
+	s := f.shown(f.d)
+	if s.Phase == release.DeploySucceeded {
+		f.checkSuccess(t, s)
+	}
+}
+
+// opened holds that a wave may begin: all have fetched, those of the waves before
+// have ended, and no more failed than may, or than somebody has let pass.
+func (f *flight) opened(t *rapid.T, d *deploy, open int) {
+	failed := 0
+	for n, i := range d.program.turns {
+		r := d.rows[d.Hosts[i]]
+		shown := r.shown().Phase
+		if n < f.allowed && !shown.Ended() {
+			t.Fatalf("the wave up to %d of %d began when %s of an earlier one was %s", open, len(f.names), r.Name, shown)
+		}
+		if f.allowed == 0 && shown < release.Staged {
+			t.Fatalf("the first wave began when %s was %s", r.Name, shown)
+		}
+		if shown == release.Failed {
+			failed++
+		}
+	}
+	if allowed, _ := f.how.Stops(len(f.names)); failed > max(allowed, d.Course.Forgiven) {
+		t.Fatalf("the wave up to %d began with %d failures, %d are allowed and %d forgiven", open, failed, allowed, d.Course.Forgiven)
+	}
+	f.allowed = open
+}
+
+func (f *flight) checkSuccess(t *rapid.T, s control.DeployStatus) {
+	failed := 0
+	for _, h := range s.Hosts {
+		if h.Phase == release.Failed {
+			failed++
+		} else if h.Phase != release.Active {
+			t.Fatalf("the deploy has succeeded and %s is %s", h.Name, h.Phase)
+		}
+	}
+	if allowed, _ := f.how.Stops(len(f.names)); failed > allowed {
+		t.Fatalf("the deploy has succeeded with %d failures, %d are allowed", failed, allowed)
+	}
+}
+
+// TestNoWaveTooEarly tries any order of steps, words, losses, repeats, silences,
+// commands and restarts of the seeder. In the end, when all is heard, the deploy
+// has ended, or waits for an operator.
+func TestNoWaveTooEarly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		path, err := os.MkdirTemp("", "crow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(path)
+		f := newFlight(t, path)
+		t.Repeat(map[string]func(*rapid.T){
+			"work":  f.work,
+			"again": f.work,
+			"more":  f.work,
+			"repeat": func(t *rapid.T) {
+				if len(f.said) > 0 {
+					f.deliver(rapid.SampledFrom(f.said).Draw(t, "report"))
+				}
+			},
+			"restart seeder": func(*rapid.T) { f.reopen() },
+			"steer":          f.steering,
+			"wait":           func(t *rapid.T) { f.pass(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second) },
+			"":               f.check,
+		})
+		for range 4 * len(f.names) {
+			f.settle()
+			f.check(t)
+		}
+		s := f.shown(f.d)
+		if !s.Phase.Ended() && s.Phase != release.DeployPaused {
+			t.Fatalf("it has neither ended nor stopped: %s, it waits for %s", s.Phase, s.WaitsFor)
+		}
+	})
+}
+
+// settle has every host hear, work without failing, and be heard.
+func (f *flight) settle() {
+	for _, name := range f.names {
+		f.hear(name)
+		o := f.told[name]
+		if o.Attempt > f.attempt[name] && f.is[name] == release.Failed {
+			f.attempt[name], f.is[name] = o.Attempt, release.Pending
+		}
+		for p := f.is[name]; !p.Ended() && (p != release.Staged || o.Goal == control.GoalActivate); p = f.is[name] {
+			if p == release.Staged {
+				f.live[name] = true
+			}
+			f.is[name]++
+		}
+		f.speak(name, true)
+	}
+	f.pass(31 * time.Second)
+}
