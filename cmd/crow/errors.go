@@ -90,7 +90,7 @@ func (d diagnosis) print(std streams) {
 
 // codeOf maps what a seeder answers.
 var codeOf = map[control.Code]int{
-	control.CodeUsage: exitUsage, control.CodeNotFound: exitUsage, control.CodeTooLarge: exitUsage,
+	control.CodeUsage: exitUsage, control.CodeNotFound: exitUsage, control.CodeTooLarge: exitUsage, control.CodeEnded: exitUsage,
 	control.CodeNoHost: exitNoHost, control.CodeRefused: exitRefused, control.CodeForbidden: exitRefused, control.CodeStale: exitRefused,
 }
 

@@ -12,25 +12,33 @@ import (
 // following is a deploy that the command line waits for.
 type following struct {
 	*session
-	client *control.Client
-	end    time.Time // of waiting
-	lost   error     // why results could not be written
+	client  *control.Client
+	timeout time.Duration
+	result  func(control.DeployStatus) error
+	end     time.Time // of waiting
+	lost    error     // why results could not be written
 }
 
 // followDeploy shows a deploy until it has a result, and then what brings the release
 // before back, where there is such a deploy. It writes the results, and closes p.
 func (s *session) followDeploy(ctx context.Context, c *control.Client, p printer, st control.DeployStatus, timeout time.Duration) error {
-	f := &following{session: s, client: c, end: time.Now().Add(timeout)}
-	last, err := f.follow(ctx, p, st, timeout)
+	f := &following{session: s, client: c, timeout: timeout, result: resultOf}
+	return f.run(ctx, p, st)
+}
+
+// run closes p.
+func (f *following) run(ctx context.Context, p printer, st control.DeployStatus) error {
+	f.end = time.Now().Add(f.timeout)
+	last, err := f.follow(ctx, p, st, f.timeout)
 	results := []control.DeployStatus{last}
 	if err == nil {
-		err = resultOf(last)
+		err = f.result(last)
 		if back, ok := f.goBack(ctx, last); ok {
 			results = append(results, back)
 		}
 	}
 	if f.lost == nil {
-		f.lost = s.writeResults(results)
+		f.lost = f.writeResults(results)
 	}
 	return errors.Join(err, f.lost)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -10,9 +11,15 @@ import (
 func isPaused(st control.DeployStatus) bool { return st.Phase == release.DeployPaused }
 
 // isStopped reports whether failures have paused a deploy: then nothing goes on
-// until somebody decides, and who follows it is to be told at once.
+// until somebody decides, and who follows it is to be told at once. While the hosts
+// that failed try again it stays paused, but something goes on.
 func isStopped(st control.DeployStatus) bool {
-	return isPaused(st) && st.PausedBy == control.PausedByFailures
+	return isPaused(st) && st.PausedBy == control.PausedByFailures && (len(failedHosts(st)) > 0 || !isTrying(st))
+}
+
+// isTrying reports whether a host tries again.
+func isTrying(st control.DeployStatus) bool {
+	return slices.ContainsFunc(st.Hosts, func(h control.HostStatus) bool { return !h.Late && h.Attempt > 0 && !h.Phase.Ended() })
 }
 
 // isSettled reports whether a deploy has a result.
@@ -26,6 +33,15 @@ func ongoing(st control.DeployStatus) string {
 	return "goes on"
 }
 
+// resultOfRetry is resultOf where only hosts that failed were to try again: if they
+// are well now, that the others still wait is what was asked for.
+func resultOfRetry(st control.DeployStatus) error {
+	if isStopped(st) && len(failedHosts(st)) == 0 {
+		return nil
+	}
+	return resultOf(st)
+}
+
 // choices are the commands for a deploy that failures have paused.
 func choices(st control.DeployStatus) string {
 	d := st.Deploy
@@ -36,7 +52,7 @@ func choices(st control.DeployStatus) string {
 // followed; empty is nothing.
 func turnOf(prev, next control.DeployStatus) string {
 	switch {
-	case isPaused(next) && !isPaused(prev) && !isStopped(next):
+	case isPaused(next) && !isPaused(prev) && next.PausedBy != control.PausedByFailures:
 		return fmt.Sprintf("deploy %s is paused%s: waiting for crow resume %s", next.Deploy, because(next), next.Deploy)
 	case isPaused(prev) && !isPaused(next) && !next.Phase.Ended():
 		return fmt.Sprintf("deploy %s goes on", next.Deploy)
@@ -45,11 +61,8 @@ func turnOf(prev, next control.DeployStatus) string {
 }
 
 func because(st control.DeployStatus) string {
-	switch {
-	case st.Reason != "":
-		return " (" + clip(oneLine(st.Reason), maxNote) + ")"
-	case st.PausedBy != "":
-		return " by an " + oneLine(st.PausedBy)
+	if st.PausedBy == "" {
+		return ""
 	}
-	return ""
+	return " by an " + oneLine(st.PausedBy)
 }

@@ -59,7 +59,11 @@ func (a *app) steering(verb control.Verb, usage string, flags ...cli.Flag) *cli.
 				return fmt.Errorf("%s %s: %w", verb, name, err)
 			}
 			if cmd.Bool("wait") {
-				return s.followDeploy(ctx, c, s.newPrinter(), st, timeout)
+				f := &following{session: s, client: c, timeout: timeout, result: resultOf}
+				if cmd.Bool("failed-only") {
+					f.result = resultOfRetry
+				}
+				return f.run(ctx, s.newPrinter(), st)
 			}
 			return s.writeSteered(st, time.Now())
 		}),

@@ -7,14 +7,15 @@ import (
 	"crow/internal/control"
 )
 
-// currentWave is the first wave that has not ended, counted from 0; the last one if
-// all have.
+// currentWave is the last wave that has begun, counted from 0; the first one if none
+// has.
 func currentWave(st control.DeployStatus) int {
-	i := slices.IndexFunc(st.Waves, func(w control.WaveStatus) bool { return w.State != control.WaveEnded })
-	if i < 0 {
-		return len(st.Waves) - 1
+	for i, w := range slices.Backward(st.Waves) {
+		if w.State != control.WaveWaiting {
+			return i
+		}
 	}
-	return i
+	return 0
 }
 
 // waveName is where a deploy in waves is, such as wave 2/3; empty without waves.

@@ -25,6 +25,8 @@ func inWaves(second control.WaveState) control.DeployStatus {
 func TestWaveLine(t *testing.T) {
 	alone := statusWith()
 	alone.Waves = []control.WaveStatus{{Hosts: 3, State: control.WaveOpen}}
+	first := inWaves(control.WaveWaiting)
+	first.Waves[0] = control.WaveStatus{Hosts: 1, State: control.WaveWaiting}
 	last := inWaves(control.WaveEnded)
 	last.Waves[2].State = control.WaveOpen
 	over := ended(inWaves(control.WaveOpen), release.DeployAborted)
@@ -36,7 +38,8 @@ func TestWaveLine(t *testing.T) {
 		want string
 	}{
 		{"open", inWaves(control.WaveOpen), "wave 2/3: 5/10 active, 1 failed, next after 30s pause"},
-		{"before it", inWaves(control.WaveWaiting), "wave 2/3: 5/10 active, 1 failed, not begun"},
+		{"before it", inWaves(control.WaveWaiting), "wave 1/3: 1/1 active, next after 30s pause"},
+		{"fetching", first, "wave 1/3: 0/1 active, not begun"},
 		{"the last", last, "wave 3/3: 0/20 active"},
 		{"over", over, "wave 2/3: 5/10 active, 1 failed"},
 		{"all of them", all, "wave 3/3: 20/20 active"},

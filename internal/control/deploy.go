@@ -39,8 +39,7 @@ type DeployStatus struct {
 	App             string              `json:"app"`
 	Version         string              `json:"version"`
 	Phase           release.DeployPhase `json:"phase"`
-	PausedBy        string              `json:"paused_by,omitempty"` // "failures" or "operator"
-	Reason          string              `json:"reason"`              // why it ended or waits, for people; may be empty
+	Reason          string              `json:"reason"` // why it ended or waits, for people; may be empty
 	Artifact        Artifact            `json:"artifact"`
 	Target          release.Selector    `json:"target"`
 	Rollout         release.Rollout     `json:"rollout"`
