@@ -459,31 +459,6 @@ func TestSeederThatWasAwayDoesNotBlameItsHosts(t *testing.T) {
 	d.wantPhase(made.ID, release.DeploySucceeded)
 }
 
-// TestHistoryIsBounded makes more deploys than are kept, and looks for leaks.
-func TestHistoryIsBounded(t *testing.T) {
-	d := newDesk(t, t.TempDir())
-	d.join("a", nil)
-	d.make("web", "1")
-	for range maxHistory + 20 {
-		d.say("a", d.start("web", "1", "name=*"), release.Active, "")
-	}
-	ids, err := d.dir.ListDocs(kindDeploy)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(ids) > maxHistory+1 || len(d.deploys.byID) != len(ids) || len(d.deploys.awake) != 1 {
-		t.Errorf("%d plans on disk, %d in memory, %d awake", len(ids), len(d.deploys.byID), len(d.deploys.awake))
-	}
-	d.reopen()
-	results, err := d.dir.ListDocs(kindResult)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(d.deploys.byID) != len(ids) || len(results) > len(ids) {
-		t.Errorf("after a restart %d plans, %d results", len(d.deploys.byID), len(results))
-	}
-}
-
 func TestHostIsForgotten(t *testing.T) {
 	d := newDesk(t, t.TempDir())
 	d.join("a", nil)

@@ -22,6 +22,7 @@ const (
 	kindSignatures = "signatures" // of a release, a list, by APP@VERSION
 	kindDeploy     = "deploys"    // plan, by id
 	kindResult     = "results"    // result, by id
+	kindArchive    = "archive"    // filed, by id and what archived tells
 	kindGossip     = "gossip"     // ring, under ringName
 	kindFleet      = "fleet"      // all hosts, one document
 	kindLimits     = "limits"     // control.WantedLimits of the seeder itself, under uplinkName
