@@ -112,7 +112,7 @@ func (s *session) followDeploy(ctx context.Context, c *control.Client, p printer
 		show: func(st control.DeployStatus) {
 			writeErr = errors.Join(writeErr, s.writeChanges(w.show(st, time.Now())))
 		},
-		note:    p.note,
+		alert:   p.alert,
 		timeout: timeout,
 	}
 	last, err := f.follow(ctx, st)
