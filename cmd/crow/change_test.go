@@ -88,7 +88,7 @@ func TestHugeHookLine(t *testing.T) {
 			t.Errorf("line of %d: %s", len(line), line)
 		}
 	}
-	if note := noteOn(h, mib); utf8.RuneCountInString(note) != maxNote {
+	if note := noteOn(h, "", mib); utf8.RuneCountInString(note) != maxNote {
 		t.Errorf("note of %d: %s", len(note), note)
 	}
 }

@@ -92,7 +92,7 @@ func TestDeployTable(t *testing.T) {
 	same := hostIn("web-3", release.Active, 0, 0)
 	same.Unchanged = true
 	var b bytes.Buffer
-	writeDeploy(&b, ended(statusWith(failedHook("web-2"), same, late), release.DeployFailed), time.Time{})
+	writeDeploy(&b, ended(statusWith(failedHook("web-2"), same, late), release.DeployFailed), nil, time.Time{})
 	_, got, _ := strings.Cut(b.String(), "target ")
 	const want = `role=web
 
@@ -118,7 +118,7 @@ func TestNoteOnLateHosts(t *testing.T) {
 		{control.HostStatus{}, ""},
 	}
 	for _, c := range cases {
-		if got := noteOn(c.host, mib); got != c.want {
+		if got := noteOn(c.host, "", mib); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -48,7 +48,7 @@ func TestResultsSteerNoTerminal(t *testing.T) {
 	for _, form := range []output{outputText, outputJSON, outputJSONL} {
 		var b bytes.Buffer
 		s := &session{output: form, streams: streams{out: &resultWriter{w: &b}}}
-		if err := s.writeStatus(st); err != nil {
+		if err := s.writeStatus(st, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.String(); got != release.Printable(got, '\n') {

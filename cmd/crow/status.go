@@ -45,16 +45,16 @@ func (a *app) status() *cli.Command {
 			if watching {
 				return s.followDeploy(ctx, c, s.newPrinter(), st, timeout)
 			}
-			return s.writeStatus(st)
+			return s.writeStatus(st, s.awayIn(ctx, c, st))
 		}),
 	}
 }
 
-func (s *session) writeStatus(st control.DeployStatus) error {
+func (s *session) writeStatus(st control.DeployStatus, away map[string]string) error {
 	if s.output != outputText {
 		return s.writeJSON(st)
 	}
-	writeDeploy(s.out, st, time.Now())
+	writeDeploy(s.out, st, away, time.Now())
 	return nil
 }
 
@@ -102,19 +102,20 @@ func deployRows(all []control.DeployStatus) [][]string {
 	return rows
 }
 
-// writeDeploy shows a deploy with each of its hosts.
-func writeDeploy(w io.Writer, st control.DeployStatus, now time.Time) {
+// writeDeploy shows a deploy with each of its hosts, and why those that are away
+// are not heard.
+func writeDeploy(w io.Writer, st control.DeployStatus, away map[string]string, now time.Time) {
 	writeSummary(w, st, now)
 	fmt.Fprintf(w, "artifact %s, sha256 %s\ntarget %s\n\n", release.Size(st.Artifact.Bytes), st.Artifact.SHA256, oneLine(st.Target.String()))
-	writeTable(w, hostRows(st))
+	writeTable(w, hostRows(st, away))
 }
 
-func hostRows(st control.DeployStatus) [][]string {
+func hostRows(st control.DeployStatus, away map[string]string) [][]string {
 	rows := [][]string{{"HOST", "ZONE", "PHASE", "PEERS", "SEEDER", "LOCAL", "FETCH", "STAGE", "HOOK", "NOTE"}}
 	for _, h := range st.Hosts {
 		rows = append(rows, []string{
 			oneLine(h.Name), orDash(oneLine(h.Zone)), h.Phase.String(), sizeOf(h.Bytes.Peer), sizeOf(h.Bytes.Seeder + h.Bytes.Origin), sizeOf(h.Bytes.Local),
-			secondsOf(h.FetchSeconds), secondsOf(h.StageSeconds), hookOf(h), noteOn(h, st.Artifact.Bytes),
+			secondsOf(h.FetchSeconds), secondsOf(h.StageSeconds), hookOf(h), noteOn(h, away[h.Name], st.Artifact.Bytes),
 		})
 	}
 	return rows
@@ -127,11 +128,14 @@ func hookOf(h control.HostStatus) string {
 	return fmt.Sprintf("exit %d, %s", h.Hook.Exit, seconds(time.Duration(h.Hook.Seconds*float64(time.Second))))
 }
 
-// noteOn is what is worth knowing of a host beside its figures.
-func noteOn(h control.HostStatus, size int64) string {
+// noteOn is what is worth knowing of a host beside its figures. The deploy's own
+// word goes before what the fleet knows of a host that is away.
+func noteOn(h control.HostStatus, away string, size int64) string {
 	note := clip(oneLine(h.Reason), maxNote)
 	switch {
 	case note != "":
+	case away != "" && !h.Phase.Ended():
+		note = away
 	case h.CutOff != "":
 		note = clip(oneLine(h.CutOff), maxNote)
 	case h.Unchanged:
