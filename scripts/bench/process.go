@@ -59,7 +59,7 @@ func (n *network) start(dir string, j job) (*process, error) {
 	defer log.Close() // the process has it too
 	p.cmd = exec.Command("ip", append([]string{"netns", "exec", n.name(j.host)}, j.args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append(os.Environ(), j.env...)
+	p.cmd.Env = append(environ(), j.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", j.name, err)
