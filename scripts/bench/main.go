@@ -53,6 +53,10 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return exitUnable
 	}
 	machine := inspect(ctx, o.crowBinary)
+	if err := errors.Join(machine.needsCrow(o.wanted()), o.checkPaths()); err != nil {
+		fmt.Fprintf(errs, "bench: %s\n", oneLine(err))
+		return exitUnable
+	}
 	systems, notes := runnable(o.wanted(), machine)
 	for _, note := range notes {
 		fmt.Fprintf(errs, "bench: %s\n", note)

@@ -23,7 +23,9 @@ func inspect(ctx context.Context, crow string) inspection {
 	_, err := command(ctx, debianPython, "-c", "import libtorrent")
 	i.libtorrent = err == nil
 	if path, err := exec.LookPath(crow); err == nil {
-		i.crow = path
+		if version, err := command(ctx, path, "version"); err == nil && strings.HasPrefix(version, "crow ") {
+			i.crow = path
+		}
 	}
 	if list, err := command(ctx, "ip", "netns", "list"); err == nil {
 		i.leftBehind = leftBehind(list, func(pid string) bool { _, err := os.Stat("/proc/" + pid); return err == nil })
@@ -40,14 +42,24 @@ type need struct {
 }
 
 func (i inspection) needs() []need {
-	crow := []string{nameAria2, nameLibtorrent, nameCrow, nameCrowTLS, nameUneven, nameLate, nameApps}
 	return []need{
 		{i.root, "network namespaces need root", "run bin/bench, which make bench builds, with sudo and the same flags", nil},
 		{i.ip && i.tc, "ip or tc is missing", "apt-get install iproute2", nil},
-		{i.crow != "", "there is no crow at " + i.crowAsked + ", whose tracker the other BitTorrent clients use too", "make build", crow},
 		{i.aria2, "aria2c is missing", "apt-get install aria2", []string{nameAria2}},
 		{i.libtorrent, debianPython + " has no libtorrent", "apt-get install python3-libtorrent", []string{nameLibtorrent}},
 	}
+}
+
+// needsCrow is why nothing is to run where crow is missing: bench is there to
+// measure it, and a table without it is no result. The other BitTorrent clients use
+// its tracker.
+func (i inspection) needsCrow(wanted []string) error {
+	without := []string{nameHTTP1, nameHTTP}
+	of := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return slices.Contains(without, name) })
+	if i.crow != "" || len(of) == 0 {
+		return nil
+	}
+	return fmt.Errorf("--crow-binary: there is no crow at %s, which %s need: make build, or --systems http1,http", i.crowAsked, strings.Join(of, ", "))
 }
 
 // runnable are the wanted systems that can run here, and for people what is
