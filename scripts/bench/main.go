@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprintf(errs, "bench: %s\n", oneLine(err))
 		return exitUnable
 	}
+	machine.tidy(ctx, o.work, errs)
 	systems, notes := runnable(o.wanted(), machine)
 	for _, note := range notes {
 		fmt.Fprintf(errs, "bench: %s\n", note)

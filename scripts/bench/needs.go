@@ -82,9 +82,5 @@ func runnable(wanted []string, i inspection) (systems, notes []string) {
 			notes = append(notes, fmt.Sprintf("%s left out: %s; %s", strings.Join(out, ", "), n.missing, n.remedy))
 		}
 	}
-	if len(i.leftBehind) > 0 && len(systems) > 0 {
-		notes = append(notes, "a bench that was killed left namespaces behind; to remove them: ip netns del "+
-			strings.Join(i.leftBehind, "; ip netns del "))
-	}
 	return systems, notes
 }

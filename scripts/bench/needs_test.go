@@ -19,8 +19,6 @@ func TestRunnable(t *testing.T) {
 		{"no ip, not root: one reason will do", func(i *inspection) { i.ip, i.root = false, false }, "", []string{"root"}},
 		{"no aria2", func(i *inspection) { i.aria2 = false }, "http1 http libtorrent crow crow-tls crow --apps", []string{"apt-get install aria2"}},
 		{"no libtorrent", func(i *inspection) { i.libtorrent = false }, "http1 http aria2 crow crow-tls crow --apps", []string{"python3-libtorrent"}},
-		{"leftovers", func(i *inspection) { i.leftBehind = []string{"crowbench1-0", "crowbench1-1"} }, "http1 http aria2 libtorrent crow crow-tls crow --apps",
-			[]string{"ip netns del crowbench1-0; ip netns del crowbench1-1"}},
 	} {
 		i := full
 		test.lack(&i)
