@@ -38,7 +38,7 @@ type need struct {
 	met     bool
 	missing string
 	remedy  string
-	of      []string // systems; empty: all
+	of      []string // systems; empty: all that have a network
 }
 
 func (i inspection) needs() []need {
@@ -72,7 +72,7 @@ func runnable(wanted []string, i inspection) (systems, notes []string) {
 		}
 		var out []string
 		systems = slices.DeleteFunc(systems, func(name string) bool {
-			gone := n.of == nil || slices.Contains(n.of, name)
+			gone := n.of == nil && name != nameScale || slices.Contains(n.of, name)
 			if gone {
 				out = append(out, name)
 			}

@@ -35,6 +35,13 @@ func TestRunnable(t *testing.T) {
 	}
 }
 
+// A --scale has no network of its own.
+func TestScaleNeedsNoRoot(t *testing.T) {
+	if got, notes := runnable([]string{nameScale}, inspection{crow: "/bin/crow"}); len(got) != 1 || len(notes) > 0 {
+		t.Errorf("got %v, %q", got, notes)
+	}
+}
+
 func TestNeedsCrow(t *testing.T) {
 	for _, test := range []struct {
 		crow   string

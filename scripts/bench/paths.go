@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // checkPaths makes sure that what is written at the end can be: some runs take
@@ -25,6 +27,21 @@ func (o options) checkPaths() error {
 	}
 	if err != nil {
 		return fmt.Errorf("--logs: %w", err)
+	}
+	return nil
+}
+
+// checkFiles makes sure that a process may hold as many connections as a --scale
+// needs: each host has one for its poll and one for its reports, and for a moment
+// one more.
+func (o options) checkFiles() error {
+	const besides = 200 // a daemon's own
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || o.fleetSize == 0 {
+		return err
+	}
+	if want := uint64(3*o.fleetSize + besides); limit.Max < want {
+		return fmt.Errorf("--scale %d: a process needs %d open files, its limit is %d: ulimit -Hn %d", o.fleetSize, want, limit.Max, want)
 	}
 	return nil
 }
