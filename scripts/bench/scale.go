@@ -85,6 +85,9 @@ func (b *bench) scaleOnce(ctx context.Context, run int) (o scaleOutcome, err err
 	o, fault := b.scaleOn(limited, s)
 	s.stop()
 	o.Run = run
+	if end := context.Cause(limited); fault != nil && end != nil && !errors.Is(fault, end) {
+		fault = fmt.Errorf("%w: %w", end, fault) // what was killed then does not know why
+	}
 	if fault != nil {
 		o = scaleOutcome{Run: run, Failure: oneLine(fault)}
 		return o, b.keepLogs(*s, outcome{System: nameScale, Run: run})

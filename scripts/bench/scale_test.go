@@ -101,6 +101,11 @@ Failed runs:
 	if got := s.markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	s.Outcomes[0].During = nil
+	if got := s.markdown(); !strings.Contains(got, "| crow status in the deploy, worst, ms | 1 | - | at most 200 | - |") {
+		t.Errorf("what was not measured: %s", got)
+	}
+	s.Outcomes[0].During = []float64{0.1, 0.05, 0.25}
 	r := report{Scale: &s}
 	if !r.failed() || r.empty() || !strings.HasSuffix(r.markdown(), want+"\n"+scaleLegend) {
 		t.Errorf("the report: %s", r.markdown())

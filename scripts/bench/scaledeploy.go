@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ func (f *scaleFleet) crow(name string, args ...string) (*process, error) {
 	return f.start(job{name: name, part: partOther, ends: true, code: deployFailed, args: append(args, "--target", "role=web", "--timeout", "12h")})
 }
 
-// first pushes a release and measures what that takes of the seeder.
+// first pushes a release and measures what its deploy takes of the seeder.
 func (f *scaleFleet) first(ctx context.Context, o *scaleOutcome) error {
 	file, err := writeArtifact(f.path("build.bin"), scaleSize)
 	if err != nil {
@@ -36,14 +37,7 @@ func (f *scaleFleet) first(ctx context.Context, o *scaleOutcome) error {
 		return err
 	}
 	start := time.Now()
-	push, err := f.crow("push", "push", file.path, "--app", scaleApp, "--version", fleetVersion)
-	if err != nil {
-		return err
-	}
-	if o.During, err = f.statuses(ctx, push); err != nil {
-		return err
-	}
-	if err := f.awaitEnd(ctx, push); err != nil {
+	if o.During, err = f.push(ctx, file); err != nil {
 		return err
 	}
 	after, err := cpuOf(pid)
@@ -60,6 +54,19 @@ func (f *scaleFleet) first(ctx context.Context, o *scaleOutcome) error {
 	return err
 }
 
+// push pushes a file to its deploy's end, and times crow status meanwhile.
+func (f *scaleFleet) push(ctx context.Context, file artifact) ([]float64, error) {
+	p, err := f.crow("push", "push", file.path, "--app", scaleApp, "--version", fleetVersion)
+	if err != nil {
+		return nil, err
+	}
+	seconds, err := f.statuses(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return seconds, f.awaitEnd(ctx, p)
+}
+
 // statuses times crow status of the app: while a process runs, once there is a
 // deploy, or with nil as often as it is to be.
 func (f *scaleFleet) statuses(ctx context.Context, while *process) (seconds []float64, err error) {
@@ -73,7 +80,7 @@ func (f *scaleFleet) statuses(ctx context.Context, while *process) (seconds []fl
 		}
 		switch {
 		case err != nil && while == nil, ctx.Err() != nil:
-			return nil, errors.Join(err, context.Cause(ctx))
+			return nil, cmp.Or(err, context.Cause(ctx))
 		case err == nil && (while == nil || !st.Phase.Ended()): // else there is no deploy yet, or no more
 			seconds = append(seconds, took.Seconds())
 		}

@@ -45,7 +45,8 @@ var growthFigures = []struct {
 
 const scaleLegend = `One real seeder with TLS, and hosts that are simulated in one other process, by the real control API: they take their orders by long polls and report each
 phase, a few of them a failed hook, and move no bytes. The deploy is crow push, followed to its end; its order is when the seeder took it, the last host's end
-when the seeder had its report. CPU and memory (VmHWM) of the seeder are from /proc; crow status APP --output json is the whole command, from its start to its end. With --deploys the hosts are fifty times as fast.
+when the seeder had its report. CPU and memory (VmHWM) of the seeder are from /proc; crow status APP --output json is the whole command, from its start to its end.
+With --deploys the hosts are fifty times as fast.
 `
 
 // markdown is the report for people.
@@ -69,11 +70,14 @@ func scaleTable(good []scaleOutcome) string {
 	var rows [][]string
 	for _, f := range scaleFigures {
 		spread := spreadOver(good, f.value)
-		must := "-"
+		must, measured, verdict := "-", spread.text(f.text), verdictOf(f.most, spread.Median)
 		if f.most > 0 {
 			must = "at most " + f.text(f.most)
 		}
-		rows = append(rows, []string{f.title, fmt.Sprint(len(good)), spread.text(f.text), must, verdictOf(f.most, spread.Median)})
+		if spread.Max == 0 {
+			measured, verdict = "-", "-" // as when the deploy was over before crow status could be timed
+		}
+		rows = append(rows, []string{f.title, fmt.Sprint(len(good)), measured, must, verdict})
 	}
 	return markdownTable([]string{"figure", "runs", "measured", "must be", "verdict"}, rows)
 }
