@@ -36,7 +36,7 @@ const maxAnswerLen = 64 << 10
 // until the transfer ends.
 func (t *transfer) announceLoop() {
 	event, p := "started", newPace()
-	wasComplete := t.t.Complete().Bool()
+	wasComplete := t.complete()
 	for {
 		interval, err := t.announceAll(t.life, event)
 		if err != nil {
@@ -44,10 +44,10 @@ func (t *transfer) announceLoop() {
 		} else {
 			event = ""
 		}
-		if !t.waitToAnnounce(p.next(interval, err != nil, t.t.Complete().Bool(), t.neighbours())) {
+		if !t.waitToAnnounce(p.next(interval, err != nil, t.complete(), t.neighbours())) {
 			break
 		}
-		if complete := t.t.Complete().Bool(); complete && !wasComplete {
+		if complete := t.complete(); complete && !wasComplete {
 			event, wasComplete = "completed", true
 		}
 	}
@@ -161,7 +161,7 @@ func (t *transfer) announce(ctx context.Context, announceURL, event string) (ann
 func (t *transfer) announceQuery(event string) url.Values {
 	short, id := t.meta.InfoHash.Short(), t.swarm.client.PeerID()
 	want := maxConns(t.swarm.cfg.Role)
-	if t.t.Complete().Bool() || event == "stopped" {
+	if t.complete() || event == "stopped" {
 		want = 0
 	}
 	q := url.Values{

@@ -20,7 +20,7 @@ type conn struct {
 	safe     net.Conn // with TLS, if that is on
 	swarm    *Swarm
 	remote   *remoteAddr
-	greeted  func()                    // called once it has, if it came in
+	greeted  func()                    // called once it has
 	peer     atomic.Pointer[neighbour] // set by the neighbour's handshake
 
 	in        framer    // used by the client's one reader alone

@@ -21,7 +21,8 @@ type neighbour struct {
 	seeder   bool
 	standing *standing
 	since    time.Time
-	useful   atomic.Bool // it has told of a piece
+	useful   atomic.Bool  // it has told of a piece
+	moved    atomic.Int64 // when a part of a piece last went either way, in Unix nanoseconds; at first since
 	holds    pieceSet
 	guest    *guest // what it is shown; nil unless this node super-seeds
 	left     sync.Once
@@ -30,6 +31,7 @@ type neighbour struct {
 // leave takes the neighbour off the transfer's books, once.
 func (p *neighbour) leave() {
 	p.left.Do(func() {
+		p.to.swarm.room.leave(p)
 		p.to.disconnected(p.conn)
 		p.to.resign(p.standing)
 		p.to.held.leave(p.holds)
@@ -69,6 +71,12 @@ func (c *incoming) handshake(h []byte) {
 		c.refused = true
 		return
 	}
+	p.moved.Store(p.since.UnixNano())
+	if !p.letIn() {
+		t.resign(p.standing)
+		c.refused = true
+		return
+	}
 	if t.show != nil {
 		p.guest = t.show.newGuest((*conn)(c).tell)
 	}
@@ -105,8 +113,11 @@ func (s *Swarm) delivered(e torrent.ReceivedUsefulDataEvent) {
 
 func (c *incoming) payload(n int) {
 	p := c.peer.Load()
+	if p == nil {
+		return
+	}
+	p.moved.Store(time.Now().UnixNano())
 	switch {
-	case p == nil:
 	case p.seeder:
 		p.to.counts.fromSeeder.Add(int64(n))
 	default:
@@ -165,6 +176,7 @@ func (c *outgoing) frame(kind byte, _ []byte) {
 
 func (c *outgoing) payload(n int) {
 	if p := c.peer.Load(); p != nil {
+		p.moved.Store(time.Now().UnixNano())
 		p.to.counts.sent.Add(int64(n))
 	}
 }

@@ -114,7 +114,7 @@ func (s *simulation) join() *simNode {
 // before, and the seeder, but not to each.
 func (s *simulation) announce(n *simNode) {
 	others := slices.Clone(s.hosts)
-	if s.rng.IntN(len(s.hosts)) < maxPeerConns {
+	if s.rng.IntN(len(s.hosts)) < maxPeerTransferConns {
 		others = append(others, s.seeder)
 	}
 	s.rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })

@@ -79,6 +79,7 @@ type Swarm struct {
 
 	strangers sync.Once // warned of another client
 	greetings greetings
+	room      *room
 	limits    limits
 	conns     atomic.Int32 // open connections
 	byAlias   sync.Map     // of these, by alias: string to *conn
@@ -102,7 +103,7 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), room: newRoom(cfg.Role), transfers: map[[20]byte]*transfer{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))

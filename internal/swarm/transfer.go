@@ -47,6 +47,7 @@ type transfer struct {
 	mu      sync.Mutex
 	conns   map[*conn]string         // connections, with the address key of the neighbour
 	offered map[netip.AddrPort]offer // addresses that the client was given to dial
+	known   []netip.AddrPort         // addresses that were named
 
 	nonce     uint64 // of the aliases of addresses
 	standings map[identity]*standing
@@ -106,6 +107,9 @@ func (t *transfer) reviewLoop() {
 	}
 }
 
+// complete tells that this node only seeds it.
+func (t *transfer) complete() bool { return t.t.Complete().Bool() }
+
 func (t *transfer) close() {
 	t.end()
 	t.t.Drop()
@@ -130,6 +134,9 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
 			if flow.hasCeased(received) {
 				t.nudge()
+			}
+			if received == idle.received {
+				t.seek()
 			}
 			if idle.bites(received, now) {
 				t.renew()
