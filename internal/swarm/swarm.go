@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -153,7 +154,13 @@ func (s *Swarm) SetLimits(upload, download release.Rate) {
 func (s *Swarm) SetTrackers(urls []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trackers = urls
+	if slices.Equal(s.trackers, urls) {
+		return
+	}
+	s.trackers = slices.Clone(urls)
+	for _, t := range s.transfers {
+		t.announceNow()
+	}
 }
 
 func (s *Swarm) announceURLs() []string {
