@@ -62,7 +62,7 @@ func addressKey(addr netip.AddrPort) string {
 	return string(sum[:addressKeyLen])
 }
 
-func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedUsefulDataEvent)) (*torrent.Client, *grace, error) {
+func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedUsefulDataEvent)) (*torrent.Client, *graces, error) {
 	c := torrent.NewDefaultClientConfig()
 	c.PeerID = newPeerID(cfg.Role, addr)
 	c.Bep20 = c.PeerID[:len(peerPrefix)]
@@ -86,14 +86,14 @@ func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedU
 	// connection has ended, and must not refuse the next one until then.
 	c.EstablishedConnsPerTorrent = 2 * maxPeerConns
 	c.HalfOpenConnsPerTorrent = maxPeerTransferConns
-	grace := measureGrace(c)
+	graces := measureGrace(c)
 	c.Callbacks.ReceivedUsefulData = append(c.Callbacks.ReceivedUsefulData, delivered)
 	// The limit counts pieces in order, rarest first, and so ends before it has come
 	// to the few that a super-seeding seeder shows: a large artifact would stand still.
 	c.MaxUnverifiedBytes = 0
 	c.MaxAllocPeerRequestDataPerConn = maxRequestBuffer
 	client, err := torrent.NewClient(c)
-	return client, grace, err
+	return client, graces, err
 }
 
 // maxConns is how many neighbours one transfer has at most.

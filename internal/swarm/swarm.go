@@ -85,7 +85,7 @@ type Swarm struct {
 	conns     atomic.Int32 // open connections
 	byAlias   sync.Map     // of these, by alias: string to *conn
 	uplink    *uplink
-	grace     *grace
+	graces    *graces
 	pumps     sync.WaitGroup // connections' senders
 
 	mu        sync.Mutex // guards what follows
@@ -108,7 +108,7 @@ func New(cfg Config) (*Swarm, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
-	if s.client, s.grace, err = newClient(cfg, s.addr, s.delivered); err != nil {
+	if s.client, s.graces, err = newClient(cfg, s.addr, s.delivered); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("swarm: start torrent client: %w", err)
 	}
@@ -228,7 +228,6 @@ func (s *Swarm) add(m Torrent, file *file) (*transfer, error) {
 	}
 	t := newTransfer(s, m, file)
 	file.onChange = sync.OnceFunc(func() { s.later(func() { s.dropChanged(m.InfoHash) }) })
-	file.onAsk = s.grace.apply
 	s.transfers[short] = t
 	t.open()
 	s.jobs.Go(t.announceLoop)
