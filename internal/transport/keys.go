@@ -109,6 +109,9 @@ func (k *keys) look() {
 func (k *keys) renew(m material) (material, error) {
 	t, trustErr := k.readTrust()
 	if trustErr == nil {
+		trustErr = t.follows(m.trust)
+	}
+	if trustErr == nil {
 		m.trust = t
 	}
 	o, ownErr := k.readOwn()

@@ -151,6 +151,42 @@ func TestRevocationIsTakenUp(t *testing.T) {
 	}
 }
 
+// An old copy of the list, or none, revokes nothing less than the one in force;
+// nor does a restart know of that one.
+func TestOlderListIsNotTakenUp(t *testing.T) {
+	a, b := newAuthority(t), newAuthority(t)
+	server, f, logs := a.watched(RoleSeeder, "seeder-1")
+	l := a.issue(RolePeer, "web-1", nil)
+	client, _ := a.open(l, nil)
+	addr, _ := greet(t, server)
+	ask := func() error { return hear(client.Dial(t.Context(), addr)) }
+	write(t, f.CA, slices.Concat(a.pem, b.pem))
+	for _, step := range []struct {
+		name    string
+		crl     []byte
+		refused bool
+		why     string
+	}{
+		{"a newer one", a.list(7, l), true, ""},
+		{"an older one", a.list(6), true, "older than the one in force: number 6, not 7"},
+		{"the other CA's alone", b.list(9), true, "is not in it, and number 7 is in force"},
+		{"an older one with the other CA's", slices.Concat(b.list(9), a.list(6)), true, "number 6, not 7"},
+		{"one behind an older one", slices.Concat(a.list(6), a.list(8)), false, ""},
+	} {
+		write(t, f.CRL, step.crl)
+		if err := ask(); errors.Is(err, ErrRefused) != step.refused || !step.refused && err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if step.why != "" {
+			awaitLog(t, logs, step.why)
+		}
+	}
+	write(t, f.CRL, a.list(1))
+	if _, err := Open(f, false, nil); err != nil {
+		t.Errorf("at a start: %v", err)
+	}
+}
+
 // The files are looked at now and then only.
 func TestFilesAreLookedAtNowAndThen(t *testing.T) {
 	a := newAuthority(t)
