@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"crow/internal/release"
 )
@@ -201,6 +202,31 @@ func TestFilesAreLookedAtNowAndThen(t *testing.T) {
 		now = now.Add(test.after)
 		if got := k.current().own.id.Name; got != test.name {
 			t.Errorf("after %s: %s", test.after, got)
+		}
+	}
+}
+
+// Who puts a certificate in place that ends soon hears of it then, and once.
+func TestCertificateThatEndsSoonIsToldOfAtOnce(t *testing.T) {
+	a := newAuthority(t)
+	now := time.Now()
+	lasting := func(d time.Duration) leaf {
+		return a.issue(RolePeer, "web-1", func(c *x509.Certificate) { c.NotAfter = now.Add(d) })
+	}
+	f := a.files(lasting(2 * ExpiryNotice))
+	core, logs := observer.New(zap.WarnLevel)
+	k := must[*keys](t)(openKeys(f, zap.New(core), func() time.Time { return now }))
+	k.every = 0
+	for i, change := range []func(){
+		func() {},
+		func() { f.put(t, lasting(ExpiryNotice-time.Hour)) },
+		func() { write(t, f.CRL, a.revoke()) },
+		func() { f.put(t, lasting(2*ExpiryNotice)) },
+	} {
+		change()
+		k.current()
+		if n := logs.FilterMessageSnippet("certificate ends soon").Len(); n != min(i, 1) {
+			t.Errorf("after change %d: told %d times: %s", i, n, logged(logs))
 		}
 	}
 }
