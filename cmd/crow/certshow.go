@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"crow/internal/transport"
 )
 
 // maxCertLen bounds a file of certificates, in bytes: one has about 1 KiB, and a
@@ -38,7 +40,7 @@ type certInfo struct {
 func certInfoOf(file string, c *x509.Certificate) certInfo {
 	i := certInfo{
 		File: file, Fleet: strings.Join(c.Subject.Organization, " "), Role: strings.Join(c.Subject.OrganizationalUnit, " "),
-		Name: c.Subject.CommonName, Hosts: append([]string{}, c.DNSNames...), Until: c.NotAfter.UTC(), Serial: fmt.Sprintf("%X", c.SerialNumber),
+		Name: strings.Join(transport.CommonNames(c.Subject), " "), Hosts: append([]string{}, c.DNSNames...), Until: c.NotAfter.UTC(), Serial: fmt.Sprintf("%X", c.SerialNumber),
 	}
 	for _, ip := range c.IPAddresses {
 		i.Hosts = append(i.Hosts, ip.String())
