@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -112,13 +114,17 @@ func TestRollbackNeedsASignature(t *testing.T) {
 
 func TestExpiredReleaseIsRefused(t *testing.T) {
 	f := startFleet(t, 1, peerConfig{app: hook(t, "", "exit 0")})
-	f.push(0, artifact(t, 1000), "1.0", "--expires", "3s")
+	a := artifact(t, 1000)
+	f.push(0, a, "1.0", "--expires", "3s")
 	f.eventually(10*time.Second, "the release expires", func() error {
 		if r := f.crow("deploy", "web@1.0"); r.code != 7 || !strings.Contains(r.stderr, "expired") {
 			return fmt.Errorf("%+v", r)
 		}
 		return nil
 	})
+	second, _ := f.own.newSigner("second")
+	sum := sha256.Sum256([]byte(mustRead(t, a)))
+	wantLine(t, f.crow("sign", "web@1.0", "--sign-key", second, "--sha256", hex.EncodeToString(sum[:])), 7, "web@1.0 expired on", "another version")
 }
 
 // A seeder whose disk somebody has edited can make hosts run nothing that was not
