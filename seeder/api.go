@@ -122,11 +122,14 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, answer any) {
 }
 
 // fail answers an error as the control API words it and returns its status.
-// The seeder's own faults are logged: the caller can do nothing about them.
+// The seeder's own faults are logged: the caller can do nothing about them. So is
+// what the caller was not told.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) int {
 	e := errorOf(err)
 	if e.Code == control.CodeInternal && r.Context().Err() == nil {
 		a.log.Error("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+	} else if e.Message != err.Error() {
+		a.log.Debug("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
 	}
 	control.WriteError(w, e)
 	return e.Status()
