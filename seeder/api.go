@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -98,7 +99,7 @@ func (a *api) on(mux *http.ServeMux, pattern string, roles []transport.Role, f c
 		if err == nil {
 			answer, err = f(w, r)
 		} else {
-			a.log.Warn("call refused", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+			a.refuse(r, roles, err)
 		}
 		status := http.StatusOK
 		if err != nil {
@@ -108,6 +109,16 @@ func (a *api) on(mux *http.ServeMux, pattern string, roles []transport.Role, f c
 		}
 		a.metrics.requests.WithLabelValues(pattern, strconv.Itoa(status)).Inc()
 	})
+}
+
+// refuse notes a call that the caller's role does not allow. One that would change
+// what operators do is worth a line in the audit log, which bounds those of a caller:
+// somebody may be trying what a stolen certificate is good for.
+func (a *api) refuse(r *http.Request, roles []transport.Role, err error) {
+	a.log.Warn("call refused", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+	if r.Method != http.MethodGet && slices.Contains(roles, transport.RoleOperator) {
+		a.record(r, control.HistoryEntry{Action: control.ActionCall}, err)
+	}
 }
 
 func (a *api) answer(w http.ResponseWriter, r *http.Request, answer any) {
