@@ -83,7 +83,7 @@ func (d *desk) make(app, version string) {
 	blob := control.Blob{SHA256: sum, Size: 100, InfoHash: sum, PieceLength: release.MinPieceLength}
 	d.catalog.blobs[sum] = &stored{Blob: blob}
 	m := blob.Manifest(release.Ref{App: app, Version: version}, uint64(len(d.catalog.releases[app])+1), d.now)
-	if _, err := d.catalog.create(control.CreateRelease{Manifest: m}); err != nil {
+	if _, err := d.catalog.create(control.CreateRelease{Manifest: m}, "ann"); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -20,6 +20,7 @@ const (
 	kindTorrent    = "torrents"   // bencoded, by SHA-256
 	kindRelease    = "releases"   // release.Manifest in its one encoding, by APP@VERSION
 	kindSignatures = "signatures" // of a release, a list, by APP@VERSION
+	kindSigners    = "signers"    // of the signatures, by APP@VERSION
 	kindDeploy     = "deploys"    // plan, by id
 	kindResult     = "results"    // result, by id
 	kindArchive    = "archive"    // filed, by id and what archived tells
