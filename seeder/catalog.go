@@ -61,7 +61,10 @@ func (c *catalog) loadRelease(name string) (r control.Release, err error) {
 		return r, err
 	}
 	if r.Manifest, err = release.DecodeManifest(b); err != nil {
-		return r, err
+		return r, &docError{kindRelease, name, err}
+	}
+	if r.Ref().String() != name {
+		return r, &docError{kindRelease, name, fmt.Errorf("it is the manifest of %s", r.Ref())}
 	}
 	r.Signatures, err = c.loadSignatures(name)
 	return r, err

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -78,11 +77,11 @@ func (ds *deploys) clearResults() error {
 
 func (ds *deploys) load(id string) error {
 	d := ds.open(plan{})
-	if err := ds.get(kindDeploy, id, &d.plan); err != nil {
+	if err := ds.getAll(kindDeploy, id, &d.plan); err != nil {
 		return err
 	}
 	if err := d.Manifest.Validate(); err != nil || d.ID != id || len(d.Hosts) == 0 {
-		return errors.Join(fmt.Errorf("read deploy %s: damaged document", id), err)
+		return &docError{kindDeploy, id, errors.Join(errors.New("it is not the plan of that deploy"), err)}
 	}
 	d.program = programOf(d.plan, ds.pace)
 	if err := ds.wake(d); err != nil {
@@ -115,7 +114,9 @@ func (ds *deploys) wake(d *deploy) error {
 	}
 	var r result
 	if err := ds.get(kindResult, d.ID, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+		if r, err = ds.lost(d.ID, err); err != nil {
+			return err
+		}
 	}
 	ds.fill(d, r)
 	return nil

@@ -2,9 +2,7 @@ package seeder
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 
 	"go.uber.org/zap"
@@ -18,18 +16,20 @@ import (
 // configs trust. The seeder keeps them beside the release, whose document stays
 // the very bytes that they are over.
 
+// loadSignatures sets a damaged document aside: hosts refuse a release without
+// signatures, and whoever pushes the build again, or signs it, makes that good.
 func (c *catalog) loadSignatures(name string) (signatures []string, err error) {
-	b, err := c.dir.GetDoc(kindSignatures, name)
+	err = c.get(kindSignatures, name, &signatures)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
+	if bad := control.ValidateSignatures(signatures); err == nil && bad != nil {
+		err = &docError{kindSignatures, name, bad}
+	}
 	if err != nil {
-		return nil, err
+		return nil, c.setAside(err)
 	}
-	if err := json.Unmarshal(b, &signatures); err != nil {
-		return nil, fmt.Errorf("decode signatures: %w", err)
-	}
-	return signatures, control.ValidateSignatures(signatures)
+	return signatures, nil
 }
 
 // signed is a signature and who sent it. Lists of them are oldest first.
@@ -70,7 +70,10 @@ type signers map[release.Digest]string
 func (c *catalog) loadSigned(r *control.Release) (all []signed, err error) {
 	var by signers
 	if err := c.get(kindSigners, r.Ref().String(), &by); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+		if err := c.setAside(err); err != nil {
+			return nil, err
+		}
+		by = nil // nobody's in particular
 	}
 	for _, text := range r.Signatures {
 		all = append(all, signed{text, by[sha256.Sum256([]byte(text))]})
