@@ -104,6 +104,11 @@ func New(c Config) (*Gossip, error) {
 // comes in.
 func (g *Gossip) create(tags map[string]string) (err error) {
 	c := g.serfConfig(tags)
+	// memberlist asks for its address once it has been given serf's delegate, and before
+	// it begins anything that uses that.
+	g.wire.starting = sync.OnceFunc(func() {
+		c.MemberlistConfig.Delegate = newSieve(c.MemberlistConfig.Delegate, g.log)
+	})
 	if g.serf, err = serf.Create(c); err != nil {
 		return err
 	}
