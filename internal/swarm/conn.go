@@ -27,13 +27,15 @@ type conn struct {
 	receiving receiving // the same
 	refused   bool      // the same: it is to be ended
 	asked     asked
+	asks      asks
 
 	writing sync.Mutex // keeps frames whole; guards out and hidden
 	out     framer
-	hidden  bool // the seeder's own HaveAll has passed, as HaveNone
+	hidden  bool        // the seeder's own HaveAll has passed, as HaveNone
+	spoken  atomic.Bool // this node's handshake has passed
 
-	queue sync.Mutex // guards shown
-	shown []byte     // Have frames that wait for the end of a frame
+	queue  sync.Mutex // guards queued
+	queued []byte     // Have and Request frames that wait for the end of a frame
 
 	outbox *outbox
 	direct syscall.RawConn // the pump's: the socket, if files may be sent into it as they are
@@ -70,9 +72,8 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
 	limit := c.swarm.limits.download
-	limited := limit.on()
 	c.receiving.prepare(c.lowWater(), limit.window(int(c.swarm.conns.Load())))
-	if limited {
+	if limit.on() {
 		b = b[:min(len(b), limitSlice)]
 	}
 	n, err := c.Conn.Read(b)
@@ -80,7 +81,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	if c.refused {
 		return 0, net.ErrClosed
 	}
-	if limited && n > 0 && !limit.wait(n, c.ended) {
+	if !limit.pay(n, c.ended) { // which may have been set while this waited for bytes
 		return n, net.ErrClosed
 	}
 	return n, err
@@ -107,7 +108,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	for rest := b; len(rest) > 0; {
 		control, piece, after := cutPiece(rest)
-		if err := c.send(control); err != nil {
+		if err := c.send(c.swarm.asking.hold(c, control)); err != nil {
 			return 0, err
 		}
 		if piece != nil {
@@ -121,11 +122,8 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // greeting tells whether this node's handshake is still to be written.
-func (c *conn) greeting() bool {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return !c.out.greeted()
-}
+// It takes no lock: who fails to get c.writing relies on its holder to flush.
+func (c *conn) greeting() bool { return !c.spoken.Load() }
 
 // post leaves the block of a piece frame to the uplink. It fails once the
 // connection is closed.
@@ -183,7 +181,7 @@ func (c *conn) send(b []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.flushShown()
+	return c.flushQueued()
 }
 
 // sendLocked needs c.writing.
@@ -220,7 +218,7 @@ func (c *conn) sendPiece(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.flushShown()
+	return c.flushQueued()
 }
 
 // write needs c.writing.
@@ -230,28 +228,40 @@ func (c *conn) write(b []byte) error {
 	return err
 }
 
-// show queues Have frames of pieces, to be sent by flushShown.
-func (c *conn) show(pieces []int) {
+// queueFrames has whole frames sent by flushQueued.
+func (c *conn) queueFrames(frames []byte) {
 	c.queue.Lock()
 	defer c.queue.Unlock()
+	c.queued = append(c.queued, frames...)
+}
+
+// show queues Have frames of pieces.
+func (c *conn) show(pieces []int) {
+	var frames []byte
 	for _, p := range pieces {
-		c.shown = appendHave(c.shown, p)
+		frames = appendHave(frames, p)
 	}
+	c.queueFrames(frames)
 }
 
 // tell shows pieces, as soon as nobody is writing.
 func (c *conn) tell(pieces []int) {
 	c.show(pieces)
-	if err := c.flushShown(); err != nil {
+	c.flush()
+}
+
+// flush is flushQueued where nobody takes an error.
+func (c *conn) flush() {
+	if err := c.flushQueued(); err != nil {
 		c.raw.Close() // the client's reader sees it next
 	}
 }
 
-// flushShown sends what show queued, unless a writer is at work, which then
+// flushQueued sends what is queued, unless a writer is at work, which then
 // does it when it is done. It never waits for one: the reader calls it.
-func (c *conn) flushShown() error {
-	for c.hasShown() && c.writing.TryLock() {
-		err := c.writeShown()
+func (c *conn) flushQueued() error {
+	for c.hasQueued() && c.writing.TryLock() {
+		err := c.writeQueued()
 		c.writing.Unlock()
 		if err != nil {
 			return err
@@ -260,18 +270,18 @@ func (c *conn) flushShown() error {
 	return nil
 }
 
-func (c *conn) hasShown() bool {
+func (c *conn) hasQueued() bool {
 	c.queue.Lock()
 	defer c.queue.Unlock()
-	return len(c.shown) > 0
+	return len(c.queued) > 0
 }
 
-// writeShown needs c.writing. Between two writes of the client the stream is at
+// writeQueued needs c.writing. Between two writes of the client the stream is at
 // a boundary, but for one that failed midway, after which the connection ends.
-func (c *conn) writeShown() error {
+func (c *conn) writeQueued() error {
 	c.queue.Lock()
-	frames := c.shown
-	c.shown = nil
+	frames := c.queued
+	c.queued = nil
 	c.queue.Unlock()
 	if !c.out.atBoundary() {
 		return nil
@@ -287,6 +297,7 @@ func (c *conn) Close() error {
 		close(c.ended)
 		c.swarm.conns.Add(-1)
 		c.outbox.close()
+		c.swarm.asking.left(c)
 		c.greeted()
 		c.swarm.byAlias.CompareAndDelete(c.remote.alias, c)
 	}

@@ -112,6 +112,7 @@ func (s *Swarm) delivered(e torrent.ReceivedUsefulDataEvent) {
 }
 
 func (c *incoming) payload(n int) {
+	c.asks.open.Add(-int64(n))
 	p := c.peer.Load()
 	if p == nil {
 		return
@@ -136,6 +137,10 @@ func (c *incoming) frame(kind byte, body []byte) {
 		}
 	}()
 	switch {
+	case kind == frameChoke && !c.asked.fast: // it has forgotten what it was asked for
+		c.swarm.asking.left((*conn)(c))
+	case kind == frameReject:
+		c.swarm.asking.refuses((*conn)(c), requestLen(body))
 	case kind == frameRequest || kind == frameCancel:
 		c.refused = c.refused || !c.asked.more(kind)
 	case kind == frameHave && len(body) == haveLen-headLen:
@@ -166,11 +171,18 @@ func (c *incoming) holds(p *neighbour, piece int) {
 // outgoing is told what this node sends.
 type outgoing conn
 
-func (c *outgoing) handshake([]byte) {}
+func (c *outgoing) handshake([]byte) { c.spoken.Store(true) }
 
-func (c *outgoing) frame(kind byte, _ []byte) {
-	if kind == frameReject {
+func (c *outgoing) frame(kind byte, body []byte) {
+	switch {
+	case kind == frameChoke && !c.asked.fast: // it has forgotten what it was asked for
+		c.swarm.asking.left((*conn)(c))
+	case kind == frameReject:
 		c.asked.answered()
+	case kind == frameRequest:
+		c.asks.open.Add(requestLen(body))
+	case kind == frameCancel && !c.asked.fast: // nothing answers it
+		c.swarm.asking.refuses((*conn)(c), requestLen(body))
 	}
 }
 

@@ -82,6 +82,7 @@ type Swarm struct {
 	greetings greetings
 	room      *room
 	limits    limits
+	asking    *asking
 	conns     atomic.Int32 // open connections
 	byAlias   sync.Map     // of these, by alias: string to *conn
 	uplink    *uplink
@@ -104,7 +105,11 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), room: newRoom(cfg.Role), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{
+		cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker),
+		limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots),
+		asking: newAsking(newLimit(cfg.Download)), room: newRoom(cfg.Role), transfers: map[[20]byte]*transfer{},
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
@@ -112,6 +117,7 @@ func New(cfg Config) (*Swarm, error) {
 		l.Close()
 		return nil, fmt.Errorf("swarm: start torrent client: %w", err)
 	}
+	s.jobs.Go(func() { s.asking.run(s.life.Done()) })
 	s.client.AddDialer(dialer{s})
 	s.client.AddListener(s.listener)
 	return s, nil
@@ -141,13 +147,6 @@ func (s *Swarm) close() {
 	s.pumps.Wait()
 	s.listener.Close()
 	s.http.CloseIdleConnections()
-}
-
-// SetLimits bounds from now on what all connections together carry, in bytes a
-// second; 0 is no limit.
-func (s *Swarm) SetLimits(upload, download release.Rate) {
-	s.limits.upload.set(upload)
-	s.limits.download.set(download)
 }
 
 // SetTrackers says where to announce from now on, as announce URLs.

@@ -136,7 +136,7 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 		case now := <-tick.C:
 			update(t.progress())
 			received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
-			ceased := flow.hasCeased(received)
+			ceased := flow.hasCeased(received, t.swarm.limits.download.rate.Load())
 			if t.grace.hurry(ceased); ceased {
 				t.nudge()
 			}

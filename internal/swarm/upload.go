@@ -102,7 +102,7 @@ func (c *conn) sendFromFile(f *file, u upload, at int64) error {
 		}
 		return err
 	}
-	return c.flushShown()
+	return c.flushQueued()
 }
 
 // splice needs c.writing. Where the file system can't send, it copies.

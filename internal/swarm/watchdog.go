@@ -20,7 +20,12 @@ const (
 	flowTicks = 8
 )
 
-func (f *flow) hasCeased(received int64) bool {
+// limit is what a tick may bring at most; 0: anything. To come down to it is no
+// ceasing.
+func (f *flow) hasCeased(received, limit int64) bool {
+	if limit > 0 {
+		f.usual = min(f.usual, float64(limit))
+	}
 	got := float64(received - f.received)
 	ceased := f.usual > 0 && got <= f.usual/flowRest // what has not begun can't cease
 	f.received = received
