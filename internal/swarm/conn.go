@@ -132,7 +132,6 @@ func (c *conn) post(piece []byte) error {
 	if err != nil {
 		return err
 	}
-	c.asked.answered()
 	start, ok := c.outbox.put(u)
 	if start {
 		c.swarm.pumps.Go(c.pump)
@@ -153,21 +152,35 @@ func (c *conn) pump() {
 	}
 	t := p.to
 	for !c.outbox.rest() {
-		release, ok := c.swarm.uplink.acquire(&t.turn, c.ended)
-		if !ok {
+		if !c.swarm.uplink.wait(&t.turn, c.ended) {
 			continue // the outbox is closed too
 		}
 		u, ok := c.outbox.take(t.held)
+		// It is paid for before anything is locked: what a limited uplink has to say
+		// beside pieces must not wait for it, or its own download would.
+		ok = ok && c.swarm.limits.swarm.pay(u.frameLen(), c.ended)
+		release := c.swarm.uplink.hold()
 		if !ok {
 			release()
 			continue
 		}
+		c.asked.answered()
 		err := c.sendBlock(t.file, u)
 		release()
 		if err != nil {
 			c.Close() // the client's reader sees it next
 		}
 	}
+}
+
+// withdraw takes back the block of a Cancel's body, unless it is on its way.
+func (c *conn) withdraw(body []byte) {
+	if len(body) != blockHeadLen-headLen || !c.outbox.remove(parseBlock(body)) || !c.asked.fast {
+		return // without BEP 6 nothing answers it
+	}
+	c.asked.answered()
+	c.queueFrames(append([]byte{0, 0, 0, blockHeadLen - lengthLen, frameReject}, body...))
+	c.flush()
 }
 
 // send writes whole frames, or a part of a handshake, now.
@@ -197,23 +210,10 @@ func (c *conn) sendLocked(b []byte) error {
 	return c.write(b)
 }
 
-// sendPiece writes a whole piece frame as fast as the upload limit lets it.
-func (c *conn) sendPiece(frame []byte) error {
-	limit := c.swarm.limits.upload
+// sendFrame writes a whole piece frame.
+func (c *conn) sendFrame(frame []byte) error {
 	c.writing.Lock()
-	var err error
-	for rest := frame; len(rest) > 0 && err == nil; {
-		n := len(rest)
-		if limit.on() {
-			n = min(n, limitSlice)
-			if !limit.wait(n, c.ended) {
-				err = net.ErrClosed
-				break
-			}
-		}
-		err = c.write(rest[:n])
-		rest = rest[n:]
-	}
+	err := c.write(frame)
 	c.writing.Unlock()
 	if err != nil {
 		return err
@@ -225,68 +225,6 @@ func (c *conn) sendPiece(frame []byte) error {
 func (c *conn) write(b []byte) error {
 	n, err := c.Conn.Write(b)
 	c.out.feed(b[:n], (*outgoing)(c))
-	return err
-}
-
-// queueFrames has whole frames sent by flushQueued.
-func (c *conn) queueFrames(frames []byte) {
-	c.queue.Lock()
-	defer c.queue.Unlock()
-	c.queued = append(c.queued, frames...)
-}
-
-// show queues Have frames of pieces.
-func (c *conn) show(pieces []int) {
-	var frames []byte
-	for _, p := range pieces {
-		frames = appendHave(frames, p)
-	}
-	c.queueFrames(frames)
-}
-
-// tell shows pieces, as soon as nobody is writing.
-func (c *conn) tell(pieces []int) {
-	c.show(pieces)
-	c.flush()
-}
-
-// flush is flushQueued where nobody takes an error.
-func (c *conn) flush() {
-	if err := c.flushQueued(); err != nil {
-		c.raw.Close() // the client's reader sees it next
-	}
-}
-
-// flushQueued sends what is queued, unless a writer is at work, which then
-// does it when it is done. It never waits for one: the reader calls it.
-func (c *conn) flushQueued() error {
-	for c.hasQueued() && c.writing.TryLock() {
-		err := c.writeQueued()
-		c.writing.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *conn) hasQueued() bool {
-	c.queue.Lock()
-	defer c.queue.Unlock()
-	return len(c.queued) > 0
-}
-
-// writeQueued needs c.writing. Between two writes of the client the stream is at
-// a boundary, but for one that failed midway, after which the connection ends.
-func (c *conn) writeQueued() error {
-	c.queue.Lock()
-	frames := c.queued
-	c.queued = nil
-	c.queue.Unlock()
-	if !c.out.atBoundary() {
-		return nil
-	}
-	_, err := c.Conn.Write(frames)
 	return err
 }
 

@@ -18,6 +18,12 @@ const limitSlice = 16 << 10
 // limit costs a look at an atomic.
 type limits struct {
 	upload, download *limit
+	swarm, other     *lane // of the upload
+}
+
+func newLimits(upload, download release.Rate) limits {
+	up := newLimit(upload)
+	return limits{up, newLimit(download), newLane(up), newLane(up)}
 }
 
 // SetLimits bounds from now on what all connections together carry, in bytes a
@@ -36,12 +42,12 @@ func (s *Swarm) SetLimits(upload, download release.Rate) {
 	})
 	s.asking.limited(conns)
 	if download > 0 {
-		closeWide(conns, int64(download))
+		closeWide(conns, int64(download)/2)
 	}
 }
 
-// closeWide ends connections until the rest may bring no more than a second's worth
-// at once. A window that was offered can't be taken back, and fast neighbours fill
+// closeWide ends connections until the rest may bring no more than limit bytes at
+// once. A window that was offered can't be taken back, and fast neighbours fill
 // megabytes of it before they see that nobody reads any more.
 func closeWide(conns []*conn, limit int64) {
 	for _, c := range conns {
@@ -51,7 +57,7 @@ func closeWide(conns []*conn, limit int64) {
 		}
 		if limit -= coming; limit < 0 {
 			limit += coming
-			c.raw.Close() // the client's reader sees it next
+			c.Close() // which frees the client's reader too, if it waits for the limit
 		}
 	}
 }

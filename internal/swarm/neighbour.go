@@ -143,6 +143,9 @@ func (c *incoming) frame(kind byte, body []byte) {
 		c.swarm.asking.refuses((*conn)(c), requestLen(body))
 	case kind == frameRequest || kind == frameCancel:
 		c.refused = c.refused || !c.asked.more(kind)
+		if kind == frameCancel {
+			(*conn)(c).withdraw(body)
+		}
 	case kind == frameHave && len(body) == haveLen-headLen:
 		c.holds(p, int(binary.BigEndian.Uint32(body)))
 	case kind == frameBitfield:

@@ -107,7 +107,7 @@ func New(cfg Config) (*Swarm, error) {
 	}
 	s := &Swarm{
 		cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker),
-		limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots),
+		limits: newLimits(cfg.Upload, cfg.Download), uplink: newUplink(uploadSlots),
 		asking: newAsking(newLimit(cfg.Download)), room: newRoom(cfg.Role), transfers: map[[20]byte]*transfer{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
