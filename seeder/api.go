@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -33,7 +34,8 @@ type api struct {
 	log      *zap.Logger
 	trackers []string // announce URLs that hosts are told; set before the first request
 	epoch    string
-	hold     time.Duration // the longest that an orders poll is held
+	hold     time.Duration                          // the longest that an orders poll is held
+	await    func(ctx context.Context, n int) error // until the upload limit has room for n bytes
 }
 
 // routes returns the handler of all paths of the control API and the origin.

@@ -1,5 +1,7 @@
 package swarm
 
+import "context"
+
 // lane is one of those that share a limit. In a lane one pays at a time: a block that
 // is paid for in turns with others is whole, and of use, later than it need be. Lanes
 // pay by turns, slice by slice, so that each gets half if both want it.
@@ -23,4 +25,14 @@ func (l *lane) pay(n int, done <-chan struct{}) bool {
 	}
 	defer func() { <-l.paying }()
 	return l.limit.pay(n, done)
+}
+
+// AwaitUpload waits until n bytes that leave the node beside the swarm are within the
+// upload limit, of which they get half if the swarm wants all. It returns ctx's error
+// if that ends first.
+func (s *Swarm) AwaitUpload(ctx context.Context, n int) error {
+	if !s.limits.other.pay(n, ctx.Done()) {
+		return ctx.Err()
+	}
+	return nil
 }
