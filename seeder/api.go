@@ -2,10 +2,12 @@ package seeder
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,7 +34,8 @@ type api struct {
 	log      *zap.Logger
 	trackers []string // announce URLs that hosts are told; set before the first request
 	epoch    string
-	hold     time.Duration // the longest that an orders poll is held
+	hold     time.Duration                          // the longest that an orders poll is held
+	await    func(ctx context.Context, n int) error // until the upload limit has room for n bytes
 }
 
 // routes returns the handler of all paths of the control API and the origin.
@@ -98,7 +101,7 @@ func (a *api) on(mux *http.ServeMux, pattern string, roles []transport.Role, f c
 		if err == nil {
 			answer, err = f(w, r)
 		} else {
-			a.log.Warn("call refused", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+			a.refuse(r, roles, err)
 		}
 		status := http.StatusOK
 		if err != nil {
@@ -108,6 +111,16 @@ func (a *api) on(mux *http.ServeMux, pattern string, roles []transport.Role, f c
 		}
 		a.metrics.requests.WithLabelValues(pattern, strconv.Itoa(status)).Inc()
 	})
+}
+
+// refuse notes a call that the caller's role does not allow. One that would change
+// what operators do is worth a line in the audit log, which bounds those of a caller:
+// somebody may be trying what a stolen certificate is good for.
+func (a *api) refuse(r *http.Request, roles []transport.Role, err error) {
+	a.log.Warn("call refused", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+	if r.Method != http.MethodGet && slices.Contains(roles, transport.RoleOperator) {
+		a.record(r, control.HistoryEntry{Action: control.ActionCall}, err)
+	}
 }
 
 func (a *api) answer(w http.ResponseWriter, r *http.Request, answer any) {
@@ -122,11 +135,14 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, answer any) {
 }
 
 // fail answers an error as the control API words it and returns its status.
-// The seeder's own faults are logged: the caller can do nothing about them.
+// The seeder's own faults are logged: the caller can do nothing about them. So is
+// what the caller was not told.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) int {
 	e := errorOf(err)
 	if e.Code == control.CodeInternal && r.Context().Err() == nil {
 		a.log.Error("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
+	} else if e.Message != err.Error() {
+		a.log.Debug("request failed", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Error(err))
 	}
 	control.WriteError(w, e)
 	return e.Status()

@@ -149,7 +149,7 @@ func (a *api) deployStatus(_ http.ResponseWriter, r *http.Request) (any, error) 
 	}
 	id := r.PathValue("id")
 	return follow(r.Context(), a.ledger, p.after, p.wait, func(b *books, _ time.Time) (seen[control.DeployStatus], error) {
-		d, err := b.deploys.find(id)
+		d, err := b.deploys.recall(id)
 		if err != nil {
 			return seen[control.DeployStatus]{}, err
 		}

@@ -26,8 +26,9 @@ func (a *api) createRelease(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := cmp.Or(req.Manifest.Validate(), control.ValidateSignatures(req.Signatures)); err != nil {
 		return nil, err
 	}
+	who, _ := callerOf(r)
 	made, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Release, error) {
-		return b.catalog.create(req)
+		return b.catalog.create(req, who)
 	})
 	if !made.Existed {
 		a.record(r, control.HistoryEntry{
@@ -46,8 +47,9 @@ func (a *api) addSignatures(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := ref.Validate(); err != nil {
 		return nil, err
 	}
+	who, _ := callerOf(r)
 	signed, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.Release, error) {
-		return b.catalog.sign(ref, req.Signatures)
+		return b.catalog.sign(ref, req.Signatures, who)
 	})
 	a.record(r, control.HistoryEntry{Action: control.ActionSign, App: ref.App, Version: ref.Version}, err)
 	return signed, err

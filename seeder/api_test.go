@@ -423,3 +423,29 @@ func TestAnswersHaveALength(t *testing.T) {
 		t.Errorf("length %d of %d bytes", res.ContentLength, len(body))
 	}
 }
+
+// What is not there, or cannot be read, is answered without where it would be.
+func TestAnswersShowNoPaths(t *testing.T) {
+	r := newRig(t, t.TempDir(), quickPace())
+	found := r.push("web", "1")
+	r.agent("a", nil)
+	blob := r.store.BlobPath(found.SHA256)
+	if err := errors.Join(os.Remove(blob), os.Mkdir(filepath.Join(r.dir, "docs", kindTorrent, release.Digest{2}.String()), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/blobs/" + release.Digest{1}.String(), "", 404},
+		{"GET", "/blobs/" + found.SHA256.String(), "", 404},
+		{"GET", "/v1/torrents/" + release.Digest{1}.String(), "", 404},
+		{"GET", "/v1/torrents/" + release.Digest{2}.String(), "", 500},
+		{"POST", "/v1/deploys", `{"app":"web","version":"1","targets":["name=*"]}`, 500},
+	} {
+		code, answer := status(t, http.DefaultClient, c.method, r.url+c.path, c.body)
+		if code != c.status || strings.Contains(answer, r.dir) || strings.Contains(answer, "/") {
+			t.Errorf("%s %s: status %d, want %d: %s", c.method, c.path, code, c.status, answer)
+		}
+	}
+}

@@ -37,6 +37,9 @@ func (c *catalog) loadBlobs() error {
 		if err := c.get(kindBlob, name, s); err != nil {
 			return err
 		}
+		if s.SHA256.String() != name {
+			return &docError{kindBlob, name, errors.New("it is of another artifact")}
+		}
 		c.blobs[s.SHA256] = s
 	}
 	return nil

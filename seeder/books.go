@@ -32,6 +32,11 @@ type books struct {
 // openBooks reads the books from the store. sent tells the bytes of a torrent
 // that were sent in this life.
 func openBooks(e *env, sent func(release.Digest) int64) (*books, error) {
+	b, err := readBooks(e, sent)
+	return b, e.explain(err)
+}
+
+func readBooks(e *env, sent func(release.Digest) int64) (*books, error) {
 	c, err := loadCatalog(e)
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)

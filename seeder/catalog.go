@@ -61,7 +61,10 @@ func (c *catalog) loadRelease(name string) (r control.Release, err error) {
 		return r, err
 	}
 	if r.Manifest, err = release.DecodeManifest(b); err != nil {
-		return r, err
+		return r, &docError{kindRelease, name, err}
+	}
+	if r.Ref().String() != name {
+		return r, &docError{kindRelease, name, fmt.Errorf("it is the manifest of %s", r.Ref())}
 	}
 	r.Signatures, err = c.loadSignatures(name)
 	return r, err
@@ -70,7 +73,7 @@ func (c *catalog) loadRelease(name string) (r control.Release, err error) {
 // create makes a release of a stored artifact. The same again finds the first
 // one, and may add signatures to it; anything that contradicts what is stored is
 // refused.
-func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
+func (c *catalog) create(req control.CreateRelease, by string) (control.Release, error) {
 	m := req.Manifest
 	if r := c.find(m.Ref()); r != nil {
 		return c.again(r, req)
@@ -86,10 +89,14 @@ func (c *catalog) create(req control.CreateRelease) (control.Release, error) {
 	if err := c.requireOwn(m); err != nil {
 		return control.Release{}, err
 	}
-	r := control.Release{Manifest: m, Signatures: req.Signatures}
-	if err := errors.Join(c.putSignatures(r), c.putRelease(m)); err != nil {
+	signatures, err := c.putSigned(m.Ref(), join(nil, req.Signatures, by))
+	if err == nil {
+		err = c.putRelease(m)
+	}
+	if err != nil {
 		return control.Release{}, err
 	}
+	r := control.Release{Manifest: m, Signatures: signatures}
 	c.releases[m.App] = append(c.releases[m.App], r)
 	sortByCounter(c.releases[m.App])
 	c.log.Info("release created", zap.Stringer("release", m.Ref()), zap.Uint64("counter", m.Counter),

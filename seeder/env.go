@@ -1,7 +1,9 @@
 package seeder
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +22,10 @@ const (
 	kindTorrent    = "torrents"   // bencoded, by SHA-256
 	kindRelease    = "releases"   // release.Manifest in its one encoding, by APP@VERSION
 	kindSignatures = "signatures" // of a release, a list, by APP@VERSION
+	kindSigners    = "signers"    // of the signatures, by APP@VERSION
 	kindDeploy     = "deploys"    // plan, by id
 	kindResult     = "results"    // result, by id
+	kindArchive    = "archive"    // filed, by id and what archived tells
 	kindGossip     = "gossip"     // ring, under ringName
 	kindFleet      = "fleet"      // all hosts, one document
 	kindLimits     = "limits"     // control.WantedLimits of the seeder itself, under uplinkName
@@ -53,7 +57,27 @@ func (e *env) get(kind, name string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("decode %s %s: %w", kind, name, err)
+		return &docError{kind, name, err}
+	}
+	return nil
+}
+
+// getAll is get for what is an order to hosts: a field that this crow does not know, of
+// a newer one, may be what holds them back, and to obey the rest of it would be wrong.
+// Elsewhere such fields are passed over, so that one can go back to an older crow.
+func (e *env) getAll(kind, name string, v any) error {
+	b, err := e.dir.GetDoc(kind, name)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	err = d.Decode(v)
+	if err == nil && d.More() {
+		err = errors.New("something follows the document")
+	}
+	if err != nil {
+		return &docError{kind, name, err}
 	}
 	return nil
 }

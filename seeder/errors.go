@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"strings"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -46,11 +49,42 @@ func errorOf(err error) *control.Error {
 	case errors.Is(err, release.ErrInvalid), badType:
 		code = control.CodeUsage
 	case errors.Is(err, store.ErrFull):
-		return &control.Error{Code: control.CodeFull, Message: "on the seeder: " + err.Error(), Hint: fullHint}
+		return &control.Error{Code: control.CodeFull, Message: "on the seeder: " + pathless(err), Hint: fullHint}
 	case errors.Is(err, store.ErrNotFound):
 		code = control.CodeNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, errStopped):
 		return &control.Error{Code: control.CodeInternal, Message: "the seeder is stopping"}
 	}
-	return &control.Error{Code: code, Message: err.Error()}
+	return &control.Error{Code: code, Message: pathless(err)}
+}
+
+// pathless is an error's text without the paths of this machine, which are the log's
+// alone: whoever may call is told what is wrong, and not where things lie.
+func pathless(err error) string {
+	text := err.Error()
+	for _, cause := range causes(err) {
+		switch e := cause.(type) { //nolint:errorlint // each error of the tree is looked at by itself
+		case *fs.PathError:
+			text = strings.ReplaceAll(text, e.Error(), e.Op+": "+e.Err.Error())
+		case *os.LinkError:
+			text = strings.ReplaceAll(text, e.Error(), e.Op+": "+e.Err.Error())
+		}
+	}
+	return text
+}
+
+// causes are an error and all that it wraps.
+func causes(err error) []error {
+	all := []error{err}
+	switch e := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			all = append(all, causes(inner)...)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			all = append(all, causes(inner)...)
+		}
+	}
+	return all
 }

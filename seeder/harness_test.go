@@ -145,6 +145,7 @@ func newRig(t *testing.T, dir string, p pace) *rig {
 	r.api = &api{
 		ledger: r.ledger, dir: r.store, uploads: newUploads(r.ledger, o, r.store, log), offers: o,
 		metrics: newMetrics(r.ledger, transport.Security{}.Expires), env: e, log: log, trackers: []string{"http://127.0.0.1:1/announce"}, epoch: e.epoch, hold: p.hold(),
+		await: func(context.Context, int) error { return nil }, // no client, no limit
 	}
 	r.serve(e.pace)
 	t.Cleanup(r.stop)

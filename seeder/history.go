@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,6 +27,8 @@ type deploys struct {
 	awake map[*deploy]struct{} // those whose rows are in memory
 	seq   uint64               // of the newest
 	sent  func(infohash release.Digest) int64
+	// archive has those that are older than what is kept here.
+	archive *archive
 	// revision is that of the newest change of any deploy. It begins with the
 	// time, so that a watcher's revision from an earlier life is below it.
 	revision uint64
@@ -37,6 +38,10 @@ func loadDeploys(e *env, sent func(release.Digest) int64) (*deploys, error) {
 	ds := &deploys{
 		env: e, byID: map[string]*deploy{}, byApp: map[string][]*deploy{}, awake: map[*deploy]struct{}{},
 		sent: sent, revision: uint64(e.started.UnixMilli()),
+	}
+	var err error
+	if ds.archive, err = loadArchive(e); err != nil {
+		return nil, err
 	}
 	ids, err := e.dir.ListDocs(kindDeploy)
 	if err != nil {
@@ -72,11 +77,11 @@ func (ds *deploys) clearResults() error {
 
 func (ds *deploys) load(id string) error {
 	d := ds.open(plan{})
-	if err := ds.get(kindDeploy, id, &d.plan); err != nil {
+	if err := ds.getAll(kindDeploy, id, &d.plan); err != nil {
 		return err
 	}
 	if err := d.Manifest.Validate(); err != nil || d.ID != id || len(d.Hosts) == 0 {
-		return errors.Join(fmt.Errorf("read deploy %s: damaged document", id), err)
+		return &docError{kindDeploy, id, errors.Join(errors.New("it is not the plan of that deploy"), err)}
 	}
 	d.program = programOf(d.plan, ds.pace)
 	if err := ds.wake(d); err != nil {
@@ -109,7 +114,9 @@ func (ds *deploys) wake(d *deploy) error {
 	}
 	var r result
 	if err := ds.get(kindResult, d.ID, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+		if r, err = ds.lost(d.ID, err); err != nil {
+			return err
+		}
 	}
 	ds.fill(d, r)
 	return nil
@@ -194,14 +201,30 @@ func (ds *deploys) write(d *deploy) error {
 	return err
 }
 
-// prune forgets the oldest deploys of an app that has too many.
-func (ds *deploys) prune(app string) error {
+// file puts a deploy into the archive. A kill may have come between that and its
+// removal here.
+func (ds *deploys) file(d *deploy, now time.Time) error {
+	if ds.archive.has(d.ID) {
+		return nil
+	}
+	if err := ds.wake(d); err != nil {
+		return err
+	}
+	defer ds.rest(d)
+	return ds.archive.add(d, now)
+}
+
+// prune moves the oldest deploys of an app that has too many to the archive.
+func (ds *deploys) prune(app string, now time.Time) error {
 	all := ds.byApp[app]
 	for i := 0; i < len(all) && len(all) > maxHistory; {
 		d := all[i]
 		if d.orders > 0 || d.rows != nil {
 			i++
 			continue
+		}
+		if err := ds.file(d, now); err != nil {
+			return err
 		}
 		// A plan without a result would be a deploy that has just begun, so the
 		// plan goes first; a result that is left over goes at the next start.

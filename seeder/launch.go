@@ -38,7 +38,7 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 		return nil, err
 	}
 	if d := b.deploys.same(r, req, selector, hosts); d != nil {
-		return d, nil
+		return d, b.deploys.join(d, req.Key)
 	}
 	return b.launch(plan{
 		Manifest: r.Manifest, Signatures: r.Signatures, Rollback: req.Rollback, Fallback: req.Fallback,
@@ -79,7 +79,7 @@ func (ds *deploys) keyed(req control.CreateDeploy) (*deploy, error) {
 	}
 	for _, d := range slices.Backward(ds.byApp[req.App]) {
 		switch {
-		case d.Key != req.Key:
+		case d.Key != req.Key && !slices.Contains(d.Keys, req.Key):
 		case d.Manifest.Ref() != req.Ref:
 			return nil, refused(fmt.Sprintf("deploy of %s: idempotency key %q is that of deploy %s of %s", req.Ref, req.Key, d.ID, d.Manifest.Ref()),
 				"use a new key for each release")
@@ -88,6 +88,18 @@ func (ds *deploys) keyed(req control.CreateDeploy) (*deploy, error) {
 		}
 	}
 	return nil, nil
+}
+
+// maxKeys bounds the idempotency keys of one deploy.
+const maxKeys = 100
+
+// join takes down the key of who asks for a deploy that runs already.
+func (ds *deploys) join(d *deploy, key string) error {
+	if key == "" || key == d.Key || slices.Contains(d.Keys, key) || len(d.Keys) == maxKeys {
+		return nil
+	}
+	d.Keys = append(d.Keys, key)
+	return ds.write(d)
 }
 
 // canFallBack refuses a deploy that is to roll back on failure, and could not.
@@ -182,7 +194,7 @@ func (b *books) begin(d *deploy, now time.Time) {
 	if before != nil {
 		b.deploys.publish(before, now) // for those who watch the app, not the deploy
 	}
-	if err := b.deploys.prune(d.Manifest.App); err != nil {
+	if err := b.deploys.prune(d.Manifest.App, now); err != nil {
 		b.log.Error("old deploys not removed", zap.String("app", d.Manifest.App), zap.Error(err))
 	}
 }

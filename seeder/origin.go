@@ -1,11 +1,27 @@
 package seeder
 
 import (
+	"context"
 	"net/http"
 
 	"crow/internal/release"
 	"crow/seeder/build"
 )
+
+// paidWriter sends what the upload limit has room for.
+type paidWriter struct {
+	http.ResponseWriter
+	ctx   context.Context
+	await func(ctx context.Context, n int) error // until n bytes may be sent
+}
+
+// Write implements io.Writer. It is given little at a time: http.ServeContent copies.
+func (w paidWriter) Write(b []byte) (int, error) {
+	if err := w.await(w.ctx, len(b)); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(b)
+}
 
 // serveOrigin gives out an artifact over HTTP, whole or in ranges.
 func (a *api) serveOrigin(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +45,7 @@ func (a *api) serveOrigin(w http.ResponseWriter, r *http.Request) {
 	// a range of it.
 	w.Header().Set("ETag", `"`+d.String()+`"`)
 	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, "", fi.ModTime(), f)
+	http.ServeContent(paidWriter{w, r.Context(), a.await}, r, "", fi.ModTime(), f)
 }
 
 // serveTorrent gives out the torrent of an artifact, with the announce URLs as

@@ -168,6 +168,7 @@ func (s *Seeder) openServer(e *env) error {
 	a := &api{
 		ledger: s.ledger, dir: s.dir, uploads: newUploads(s.ledger, s.offers, s.dir, s.log), offers: s.offers,
 		metrics: newMetrics(s.ledger, s.safe.Expires), env: e, log: s.log, epoch: e.epoch, hold: s.pace.hold(),
+		await: s.swarm.AwaitUpload,
 	}
 	mux := a.routes()
 	mux.Handle(tracker.PathAnnounce, s.tracker.Handler())

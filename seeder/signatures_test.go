@@ -17,7 +17,7 @@ func TestSignaturesStayWithTheRelease(t *testing.T) {
 	d.make("web", "1.0")
 	ref := release.Ref{App: "web", Version: "1.0"}
 	for _, s := range [][]string{{"a"}, {"a", "b"}, {}} {
-		if _, err := d.catalog.sign(ref, s); err != nil {
+		if _, err := d.catalog.sign(ref, s, "ann"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -29,7 +29,7 @@ func TestSignaturesStayWithTheRelease(t *testing.T) {
 	if got := d.start("web", "1.0", "name=h").order(d.fleet.hosts["h"]).Signatures; !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("the order has signatures %q", got)
 	}
-	if _, err := d.catalog.sign(release.Ref{App: "web", Version: "2.0"}, []string{"a"}); err == nil {
+	if _, err := d.catalog.sign(release.Ref{App: "web", Version: "2.0"}, []string{"a"}, "ann"); err == nil {
 		t.Error("a release that does not exist was signed")
 	}
 	var many []string
@@ -37,12 +37,48 @@ func TestSignaturesStayWithTheRelease(t *testing.T) {
 		many = append(many, fmt.Sprint(i))
 	}
 	for name, bad := range map[string][]string{"too many": many, "too long": {strings.Repeat("x", control.MaxSignatureLen+1)}} {
-		if _, err := d.catalog.sign(ref, bad); err == nil {
+		if _, err := d.catalog.sign(ref, bad, "ann"); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
 	if got := d.catalog.find(ref).Signatures; len(got) != 2 {
 		t.Errorf("what was refused left %d signatures", len(got))
+	}
+}
+
+// However much one operator sends, another's signature is stored, and stays.
+func TestJunkKeepsNobodyOut(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.make("web", "1.0")
+	ref := release.Ref{App: "web", Version: "1.0"}
+	sent := 0
+	junk := func(n int) (all []string) {
+		for range n {
+			sent++
+			all = append(all, fmt.Sprintf("junk %d", sent))
+		}
+		return all
+	}
+	for i, step := range []struct {
+		by   string
+		send []string
+	}{
+		{"mallory", junk(control.MaxSignatures)}, {"ann", []string{"ann's"}}, {"mallory", junk(20)},
+		{"bob", []string{"bob's", "bob's other"}}, {"mallory", junk(control.MaxSignatures)}, {"mallory", []string{"ann's"}},
+	} {
+		if i == 3 {
+			d.reopen() // who sent what is remembered
+		}
+		r, err := d.catalog.sign(ref, step.send, step.by)
+		if err != nil || len(r.Signatures) != control.MaxSignatures || !slices.Contains(r.Signatures, step.send[len(step.send)-1]) {
+			t.Fatalf("step %d: %d signatures, %v", i, len(r.Signatures), err)
+		}
+	}
+	got := d.catalog.find(ref).Signatures
+	for _, honest := range []string{"ann's", "bob's", "bob's other"} {
+		if !slices.Contains(got, honest) {
+			t.Errorf("%s is gone: %q", honest, got)
+		}
 	}
 }
 
@@ -55,7 +91,7 @@ func TestCountersAreUnique(t *testing.T) {
 		stale   bool
 	}{{1, true}, {2, false}, {2, true}, {1, true}, {40, false}, {39, false}, {39, true}, {41, false}} {
 		m.Version, m.Counter = fmt.Sprintf("%d-%t-%d", c.counter, c.stale, time.Now().UnixNano()), c.counter
-		_, err := d.catalog.create(control.CreateRelease{Manifest: m})
+		_, err := d.catalog.create(control.CreateRelease{Manifest: m}, "ann")
 		e, ok := errors.AsType[*control.Error](err)
 		if stale := ok && e.Code == control.CodeStale; stale != c.stale || err != nil && !stale {
 			t.Errorf("counter %d: %v", c.counter, err)

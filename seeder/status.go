@@ -71,6 +71,22 @@ func (ds *deploys) find(idOrApp string) (*deploy, error) {
 	return nil, err
 }
 
+// recall returns a deploy for its status alone: also one that is only in the archive.
+func (ds *deploys) recall(idOrApp string) (*deploy, error) {
+	d, err := ds.find(idOrApp)
+	if err == nil || !ds.archive.has(idOrApp) {
+		return d, err
+	}
+	f, err := ds.archive.read(idOrApp)
+	if err != nil {
+		return nil, err
+	}
+	d = &deploy{plan: f.Plan, program: programOf(f.Plan, ds.pace), watch: newWatch(1)}
+	ds.fill(d, f.Result)
+	delete(ds.awake, d)
+	return d, nil
+}
+
 // status is the deploy's status document.
 func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 	if err := ds.wake(d); err != nil {

@@ -41,7 +41,7 @@ func (o *offers) check(ctx context.Context, m release.Manifest) error {
 func (o *offers) rehash(ctx context.Context, m release.Manifest, path string) error {
 	fi, err := os.Stat(path)
 	if err != nil {
-		return damaged(m, err)
+		return o.damaged(m, err)
 	}
 	o.mu.Lock()
 	old, ok := o.broken[m.SHA256]
@@ -51,7 +51,7 @@ func (o *offers) rehash(ctx context.Context, m release.Manifest, path string) er
 	}
 	o.log.Warn("artifact's file was touched: hashing it again", zap.Stringer("sha256", m.SHA256))
 	if err := verify(path, control.BlobOf(m)); err != nil {
-		err = damaged(m, err)
+		err = o.damaged(m, err)
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.broken[m.SHA256] = failure{modTime: fi.ModTime(), size: fi.Size(), err: err}
@@ -64,9 +64,11 @@ func (o *offers) rehash(ctx context.Context, m release.Manifest, path string) er
 	})
 }
 
-func damaged(m release.Manifest, err error) error {
+// damaged words what is wrong with an artifact's file, which the log has with its path.
+func (o *offers) damaged(m release.Manifest, err error) error {
+	o.log.Error("artifact is damaged", zap.Stringer("release", m.Ref()), zap.Stringer("sha256", m.SHA256), zap.Error(err))
 	return &control.Error{
-		Code: control.CodeDamaged, Message: fmt.Sprintf("artifact of %s is damaged on the seeder's disk: %v", m.Ref(), err),
+		Code: control.CodeDamaged, Message: fmt.Sprintf("artifact of %s is damaged on the seeder's disk: %s", m.Ref(), pathless(err)),
 		Hint: "push the same build again: it takes the place of the damaged copy",
 	}
 }

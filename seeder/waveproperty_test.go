@@ -149,6 +149,9 @@ func (f *flight) check(t *rapid.T) {
 	if open > f.allowed {
 		f.opened(t, d, open)
 	}
+	if d.Phase.Ended() && d.isOpen() {
+		f.allowed = len(f.names) // hosts that come back catch up
+	}
 	live := 0
 	for _, name := range f.names {
 		if f.live[name] {

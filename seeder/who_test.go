@@ -195,3 +195,26 @@ func TestHistoryNamesTheCaller(t *testing.T) {
 		t.Errorf("the deploy is %+v", deploy)
 	}
 }
+
+// Who tries what its role does not allow is in the log of who did what; a host's own
+// calls, and those that change nothing, are not; nor does it fill up.
+func TestRefusedCallsAreRemembered(t *testing.T) {
+	i := newIssuer(t, "fleet")
+	_, url := startSafe(t, i)
+	c := must[*control.Client](t)(control.NewClient(url, i.client(pki.Request{Role: "operator", Name: "ann"})))
+	peer := i.client(pki.Request{Role: "peer", Name: "web-1", Hosts: []string{"127.0.0.1"}})
+	for range 60 {
+		status(t, peer, "POST", url+"/v1/deploys", "{}")
+	}
+	status(t, peer, "GET", url+"/v1/releases", "")
+	status(t, peer, "PUT", url+"/v1/hosts/other", "{}")
+	entries := must[[]control.HistoryEntry](t)(c.History(t.Context(), "", 1000))
+	if len(entries) < 1 || len(entries) > 30 {
+		t.Fatalf("60 calls have %d entries", len(entries))
+	}
+	for _, e := range entries {
+		if e.Who != "web-1" || e.Role != "peer" || e.Action != control.ActionCall || e.Result != string(control.CodeForbidden) || !strings.Contains(e.Message, "/v1/deploys") {
+			t.Errorf("entry is %+v", e)
+		}
+	}
+}

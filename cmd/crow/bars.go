@@ -92,6 +92,8 @@ func (b *bars) note(line string) {
 	}
 }
 
+func (b *bars) alert(line string) { b.note(line) }
+
 func (b *bars) close() {
 	b.endUpload()
 	if b.rollout != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"crow/internal/pki"
+	"crow/internal/release"
 )
 
 // cert is the command for the fleet's certificates.
@@ -31,13 +32,31 @@ func openCA(cmd *cli.Command) (ca *pki.CA, dir string, err error) {
 		}
 	}
 	ca, err = pki.LoadCA(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, dir, &fault{
 			kind: usage, text: fmt.Sprintf("--ca %s: no CA is there: %s", dir, missing(err)), cause: err,
-			hint: "--ca DIR names the folder that crow init made",
+			hint: hintOfCA(cmd.IsSet("ca"), dir),
+		}
+	case errors.Is(err, release.ErrInvalid):
+		return nil, dir, &fault{
+			kind: usage, text: fmt.Sprintf("--ca %s: %v", dir, err), cause: err,
+			hint: "put back " + pki.CertFile + " and " + pki.KeyFile + " of one CA, from their backup, and the newest " + pki.CRLFile,
 		}
 	}
 	return ca, dir, err
+}
+
+// hintOfCA is where to look for a CA of which not all is at dir. On a host there is
+// the certificate alone, and that is how it should be.
+func hintOfCA(named bool, dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, pki.CertFile)); err == nil {
+		return fmt.Sprintf("only who founded the fleet has %s: run this there, or put the file back from its backup", pki.KeyFile)
+	}
+	if named {
+		return "--ca DIR names the folder that crow init made"
+	}
+	return "run this in the folder that crow init made, or name that: --ca DIR"
 }
 
 // missing is the file that an error is about.

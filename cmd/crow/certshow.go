@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math"
@@ -12,14 +11,9 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"crow/internal/transport"
 )
-
-// maxCertLen bounds a file of certificates, in bytes: one has about 1 KiB, and a
-// file may have a CA's chain.
-const maxCertLen = 1 << 20
-
-// certBlock is the type of a certificate's PEM block.
-const certBlock = "CERTIFICATE"
 
 // roleCA is what crow cert show says of a CA's own certificate.
 const roleCA = "ca"
@@ -38,7 +32,7 @@ type certInfo struct {
 func certInfoOf(file string, c *x509.Certificate) certInfo {
 	i := certInfo{
 		File: file, Fleet: strings.Join(c.Subject.Organization, " "), Role: strings.Join(c.Subject.OrganizationalUnit, " "),
-		Name: c.Subject.CommonName, Hosts: append([]string{}, c.DNSNames...), Until: c.NotAfter.UTC(), Serial: fmt.Sprintf("%X", c.SerialNumber),
+		Name: strings.Join(transport.CommonNames(c.Subject), " "), Hosts: append([]string{}, c.DNSNames...), Until: c.NotAfter.UTC(), Serial: fmt.Sprintf("%X", c.SerialNumber),
 	}
 	for _, ip := range c.IPAddresses {
 		i.Hosts = append(i.Hosts, ip.String())
@@ -50,59 +44,54 @@ func certInfoOf(file string, c *x509.Certificate) certInfo {
 	return i
 }
 
-// readCerts reads the certificates of a PEM file.
-func readCerts(path string) (all []*x509.Certificate, err error) {
-	text, err := readBounded(path, maxCertLen)
-	if err == nil {
-		all, err = parseCerts(text)
-	}
-	if err != nil {
-		return nil, &fault{kind: usage, text: fmt.Sprintf("certificate %s: %s", path, reason(err)), cause: err}
-	}
-	return all, nil
-}
-
-// parseCerts reads PEM; blocks of other types, such as keys, are passed over.
-func parseCerts(text []byte) (all []*x509.Certificate, err error) {
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != certBlock {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	if len(all) == 0 {
-		return nil, errors.New("it has no certificate in PEM")
-	}
-	return all, nil
-}
+const certShowHelp = `A FILE may hold several certificates, as a bundle of CAs does; of a folder, its files
+that are called *.crt or *.pem are shown. What cannot be read is told of, after what can be.`
 
 func (a *app) certShow() *cli.Command {
 	return &cli.Command{
-		Name:      "show",
-		Usage:     "show whose certificates these are, and until when",
-		ArgsUsage: "FILE...",
+		Name:        "show",
+		Usage:       "show whose certificates these are, and until when",
+		ArgsUsage:   "FILE|DIR...",
+		Description: certShowHelp,
 		Action: a.action(math.MaxInt, func(_ context.Context, cmd *cli.Command, s *session) error {
 			if !cmd.Args().Present() {
 				return usagef("cert show: which file?")
 			}
-			var infos []certInfo
-			for _, path := range cmd.Args().Slice() {
-				certs, err := readCerts(path)
-				if err != nil {
-					return err
-				}
-				for _, c := range certs {
-					infos = append(infos, certInfoOf(path, c))
-				}
-			}
-			now := time.Now()
-			return writeList(s, infos, func(all []certInfo) [][]string { return certRows(all, now) })
+			return s.showCerts(cmd.Args().Slice())
 		}),
 	}
+}
+
+// showCerts shows what can be read, and ends with an error about what cannot.
+func (s *session) showCerts(paths []string) error {
+	var infos []certInfo
+	var errs []error
+	for _, path := range paths {
+		files, err := certFiles(path)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for _, f := range files {
+			certs, err := readCerts(f.path)
+			if errors.Is(err, errNoCert) && f.found {
+				continue // a list of revoked certificates, or a key
+			}
+			if err != nil {
+				errs = append(errs, err)
+			}
+			for _, c := range certs {
+				infos = append(infos, certInfoOf(f.path, c))
+			}
+		}
+	}
+	if len(infos) == 0 && len(errs) > 0 {
+		return errs[0]
+	}
+	now := time.Now()
+	if err := writeList(s, infos, func(all []certInfo) [][]string { return certRows(all, now) }); err != nil || len(errs) == 0 {
+		return err
+	}
+	return &fault{kind: unexpected, text: "cert show: not all could be read: " + errors.Join(errs...).Error(), cause: errors.Join(errs...)}
 }
 
 func certRows(all []certInfo, now time.Time) [][]string {

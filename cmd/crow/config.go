@@ -26,7 +26,7 @@ func readConfig[T any](path string, defaults T) (T, error) {
 	}
 	config, err := decodeConfig(b, defaults)
 	if err != nil {
-		text, hint := explainYAML(err, yamlKeys(reflect.TypeFor[T]()))
+		text, hint := explainYAML(err, yamlKeys(reflect.TypeFor[T](), ""))
 		if key := guiltyKey(b, defaults); key != "" {
 			text = key + ": " + strings.TrimPrefix(text, key+": ")
 		}
@@ -82,7 +82,7 @@ func reason(err error) string {
 
 // explainYAML puts the library's error, which draws a picture of the source in
 // several lines, in one line.
-func explainYAML(err error, keys []string) (text, hint string) {
+func explainYAML(err error, keys []yamlKey) (text, hint string) {
 	source, ok := errors.AsType[yaml.Error](err)
 	if !ok {
 		return plainWords(err.Error()), ""
@@ -93,7 +93,7 @@ func explainYAML(err error, keys []string) (text, hint string) {
 		return text, ""
 	}
 	if _, unknown := errors.AsType[*yaml.UnknownFieldError](err); unknown {
-		text, hint = fmt.Sprintf("unknown key %q", token.Value), meant(token.Value, keys)
+		text, hint = fmt.Sprintf("unknown key %q", token.Value), meantKey(token.Value, keys)
 	}
 	if t, wrong := errors.AsType[*yaml.TypeError](err); wrong {
 		text = mismatch(token.Value, t.SrcType, t.DstType)
@@ -119,22 +119,4 @@ func guiltyKey[T any](b []byte, defaults T) string {
 		}
 	}
 	return ""
-}
-
-// yamlKeys lists the keys that a config of type t knows, at any depth.
-func yamlKeys(t reflect.Type) []string {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Slice:
-		return yamlKeys(t.Elem())
-	case reflect.Struct:
-		var keys []string
-		for i := range t.NumField() {
-			if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); key != "" {
-				keys = append(keys, key)
-				keys = append(keys, yamlKeys(t.Field(i).Type)...)
-			}
-		}
-		return keys
-	}
-	return nil
 }

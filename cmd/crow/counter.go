@@ -64,12 +64,18 @@ func highestCounter(all []control.Release) (highest uint64) {
 }
 
 // plausible refuses to vouch for a manifest that others made and that would stand
-// above all later releases.
+// above all later releases, or that no host takes any more.
 func plausible(r control.Release, now time.Time) error {
 	if limit := uint64(now.Add(maxAhead).Unix()); r.Counter > limit {
 		return &fault{
 			kind: refused, hint: "push the build under another version",
 			text: fmt.Sprintf("release %s has the counter %d, which is in the future: not signed", r.Ref(), r.Counter),
+		}
+	}
+	if r.Expired(now) {
+		return &fault{
+			kind: refused, hint: "push the build under another version",
+			text: fmt.Sprintf("release %s expired on %s: no host takes it any more: not signed", r.Ref(), r.Expires.Local().Format(time.DateTime)),
 		}
 	}
 	return nil

@@ -58,4 +58,9 @@ func TestOnlySignedReleasesMoveCounters(t *testing.T) {
 	if plausible(all[0], now) != nil || plausible(signedRelease(t, 1_700_086_401), now) == nil {
 		t.Error("what is a day ahead is vouched for, or what is not is refused")
 	}
+	ends := all[0]
+	ends.Expires = now.Add(time.Minute)
+	if plausible(ends, now) != nil || diagnose(plausible(ends, ends.Expires)).code != exitRefused {
+		t.Error("what has expired is vouched for, or what is about to is refused")
+	}
 }

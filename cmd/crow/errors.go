@@ -92,6 +92,7 @@ func (d diagnosis) print(std streams) {
 var codeOf = map[control.Code]int{
 	control.CodeUsage: exitUsage, control.CodeNotFound: exitUsage, control.CodeTooLarge: exitUsage, control.CodeEnded: exitUsage,
 	control.CodeNoHost: exitNoHost, control.CodeRefused: exitRefused, control.CodeForbidden: exitRefused, control.CodeStale: exitRefused,
+	control.CodeDamaged: exitRefused, // its digest is not that of the release
 }
 
 // rules map all other errors, first match first: a call that a signal or a bad

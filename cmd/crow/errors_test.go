@@ -37,6 +37,7 @@ func TestDiagnose(t *testing.T) {
 		{answer(control.CodeRefused), exitRefused, "deploy web@1: what was wrong", "what to do"},
 		{answer(control.CodeEnded), exitUsage, "deploy web@1: what was wrong", "what to do"},
 		{answer(control.CodeTooLarge), exitUsage, "deploy web@1: what was wrong", "what to do"},
+		{answer(control.CodeDamaged), exitRefused, "deploy web@1: what was wrong", "what to do"},
 		{answer(control.CodeFull), exitUnexpected, "deploy web@1: what was wrong", "what to do"},
 		{answer(control.CodeInternal), exitUnexpected, "deploy web@1: what was wrong", "what to do"},
 		{fmt.Errorf("%w: %w", control.ErrUnreachable, context.Canceled), exitInterrupted, "interrupted", ""},

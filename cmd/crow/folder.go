@@ -11,7 +11,7 @@ import (
 
 // makeFolder has fill make the content of a folder that is new or empty, in
 // another one, and puts it there once it is complete. If something fails, nothing
-// is left.
+// is left; after a kill, the next run clears it away, see sweepDead.
 func makeFolder(dir string, fill func(dir string) error) (err error) {
 	exists, err := isEmpty(dir)
 	if err != nil {
@@ -25,11 +25,11 @@ func makeFolder(dir string, fill func(dir string) error) (err error) {
 	if err := os.MkdirAll(beside, folderMode); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(beside, ".crow-init-*") // with folderMode
+	temp, release, err := newDraft(beside)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(temp), release()) }()
 	if err := fill(temp); err != nil {
 		return err
 	}

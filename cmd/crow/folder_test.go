@@ -83,3 +83,30 @@ func TestMakeFolderGivesWay(t *testing.T) {
 		t.Errorf("left: %v with %q, %v", names(t, dir), b, readErr)
 	}
 }
+
+// A draft is swept only when its run is dead.
+func TestSweepDead(t *testing.T) {
+	root := t.TempDir()
+	dead, foreign := filepath.Join(root, ".crow-init-1"), filepath.Join(root, ".crow-init-2")
+	for path, mode := range map[string]os.FileMode{dead: folderMode, foreign: 0o755, filepath.Join(root, ".crow-init-a"): folderMode} {
+		if err := errors.Join(os.Mkdir(path, mode), fill(path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(dead, filepath.Join(root, ".crow-init-3")); err != nil {
+		t.Fatal(err)
+	}
+	err := makeFolder(filepath.Join(root, "new"), func(dir string) error {
+		removed, err := sweepDead(root)
+		if err != nil || len(removed) != 1 || removed[0] != dead {
+			t.Errorf("removed %v, %v", removed, err)
+		}
+		return fill(dir)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, root); len(got) != 4 {
+		t.Errorf("left are %v", got)
+	}
+}

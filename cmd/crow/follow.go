@@ -25,7 +25,7 @@ type follower struct {
 	// after wait.
 	poll    func(ctx context.Context, after uint64, wait time.Duration) (control.DeployStatus, error)
 	show    func(control.DeployStatus) // is given each answer
-	note    func(string)
+	alert   func(string)
 	timeout time.Duration
 }
 
@@ -48,14 +48,14 @@ func (f follower) follow(ctx context.Context, st control.DeployStatus) (control.
 			return st, f.timeoutFault(st, silent)
 		case passes(err):
 			if !silent {
-				f.note(textOf(err) + "; the deploy goes on, trying again")
+				f.alert(clip(oneLine(textOf(err)), maxErrorLine) + "; the deploy goes on, trying again")
 			}
 			silent, pause = true, retryPause
 		case err != nil:
 			return st, fmt.Errorf("follow deploy %s: %w", st.Deploy, err)
 		default:
 			if silent {
-				f.note("the seeder is back")
+				f.alert("the seeder is back")
 			}
 			st, silent = next, false
 			f.show(st)

@@ -45,7 +45,7 @@ func play(ctx context.Context, timeout time.Duration, answers ...answer) (st con
 			return a.st, a.err
 		},
 		show:    func(control.DeployStatus) { shown++ },
-		note:    func(line string) { notes = append(notes, line) },
+		alert:   func(line string) { notes = append(notes, line) },
 		timeout: timeout,
 	}
 	st, err = f.follow(ctx, running.st)

@@ -54,7 +54,7 @@ func (f *following) follow(ctx context.Context, p printer, st control.DeployStat
 		show: func(st control.DeployStatus) {
 			f.lost = errors.Join(f.lost, f.writeChanges(w.show(st, time.Now())))
 		},
-		note:    p.note,
+		alert:   p.alert,
 		timeout: timeout,
 	}.follow(ctx, st)
 }

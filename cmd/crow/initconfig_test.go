@@ -91,13 +91,13 @@ func TestExamplesExplainEveryKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys := yamlKeys(config)
+		keys := yamlKeys(config, "")
 		if len(keys) < 15 {
 			t.Fatalf("%s: only %d keys found", name, len(keys))
 		}
 		for _, key := range keys {
-			if key != "-" && !regexp.MustCompile(`(?m)^ *`+key+`:.*  # .`).Match(text) {
-				t.Errorf("%s: no key %s with a comment", name, key)
+			if key.name != "-" && !regexp.MustCompile(`(?m)^ *`+key.name+`:.*  # .`).Match(text) {
+				t.Errorf("%s: no key %s with a comment", name, key.path)
 			}
 		}
 	}

@@ -41,6 +41,12 @@ func (a *app) initFleet() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := s.clearDrafts(f.dir); err != nil {
+				return err
+			}
+			if _, err := isEmpty(f.dir); err != nil {
+				return err
+			}
 			if f.passphrase, err = s.newPassphrase(ctx, cmd); err != nil {
 				return err
 			}
@@ -72,11 +78,23 @@ func foundingOf(cmd *cli.Command) (f founding, err error) {
 	if f.seeder, err = seederAddressOf(cmd.StringSlice("seeder")); err != nil {
 		return f, err
 	}
-	if f.dir, err = filepath.Abs(cmd.Args().First()); err != nil {
-		return f, err
-	}
-	_, err = isEmpty(f.dir)
+	f.dir, err = filepath.Abs(cmd.Args().First())
 	return f, err
+}
+
+// clearDrafts removes what runs that were killed left where this one works: a CA's
+// key among it, of a fleet that never was.
+func (s *session) clearDrafts(dir string) error {
+	for _, folder := range []string{filepath.Dir(dir), dir} {
+		removed, err := sweepDead(folder)
+		for _, path := range removed {
+			s.note("removed %s, which an init that was killed had left", path)
+		}
+		if err != nil {
+			return fmt.Errorf("init %s: clear what another run left: %w", dir, err)
+		}
+	}
+	return nil
 }
 
 // isEmpty reports whether there is an empty folder at path; false: nothing is

@@ -65,5 +65,6 @@ func plainDue(since time.Duration, changed, ended bool) bool {
 	return changed && (ended || since >= plainSoon) || since >= plainLate
 }
 
-func (p *plain) note(line string) { fmt.Fprintln(p.w, line) }
-func (p *plain) close()           {}
+func (p *plain) note(line string)  { fmt.Fprintln(p.w, line) }
+func (p *plain) alert(line string) { p.note(line) }
+func (p *plain) close()            {}

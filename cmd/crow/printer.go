@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"time"
 
 	"crow/internal/control"
@@ -14,6 +16,9 @@ type printer interface {
 	upload(verb string, done, total int64)
 	fleet(f fleet, rate float64, running time.Duration)
 	note(line string)
+	// alert tells of trouble with following itself. It is no progress: whoever
+	// waits has to know why nothing comes.
+	alert(line string)
 	close()
 }
 
@@ -25,15 +30,16 @@ func (s *session) newPrinter() printer {
 	case progressPlain:
 		return newPlain(s.err, time.Now)
 	}
-	return silent{}
+	return silent{s.err}
 }
 
-// silent is the printer of --progress none.
-type silent struct{}
+// silent is the printer of --progress none, which silences progress alone.
+type silent struct{ w io.Writer }
 
 func (silent) upload(string, int64, int64)         {}
 func (silent) fleet(fleet, float64, time.Duration) {}
 func (silent) note(string)                         {}
+func (s silent) alert(line string)                 { fmt.Fprintln(s.w, line) }
 func (silent) close()                              {}
 
 // watch turns a deploy's successive statuses into what printers show: the

@@ -11,6 +11,15 @@ import (
 	"crow/internal/release"
 )
 
+const rollbackHelp = `Hosts go back only by a statement that those whom they trust have signed. Where they
+want more than one signature, one person makes the statement and others add theirs;
+who has the last one deploys:
+
+   crow rollback web --to 1.41.0 --out back.json
+   crow rollback --statement back.json --sign-key bob.key --target role=web
+
+With both, the signature is added and nothing is deployed. The file holds no secret.`
+
 // rollback is the command that goes back to an older release: it signs the
 // statement without which hosts refuse it, and deploys it.
 func (a *app) rollback() *cli.Command {
@@ -18,45 +27,27 @@ func (a *app) rollback() *cli.Command {
 		&cli.StringFlag{Name: "to", Usage: "`VERSION` to go back to (default: the last that was deployed with success before the newest)"},
 		signKeyFlag(),
 		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may go back by this statement, at most until there is a newer release", Value: statementLife},
+		&cli.StringFlag{Name: "out", Usage: "`FILE` to write the signed statement to, for others to sign; deploys nothing"},
+		&cli.StringFlag{Name: "statement", Usage: "`FILE` that another wrote with --out: sign that one"},
 	}, deployFlags()...)
 	return &cli.Command{
-		Name:      "rollback",
-		Usage:     "go back to an older release and wait until it is live",
-		ArgsUsage: "APP",
-		Flags:     flags,
+		Name:        "rollback",
+		Usage:       "go back to an older release and wait until it is live",
+		ArgsUsage:   "APP",
+		Description: rollbackHelp,
+		Flags:       flags,
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
-			app := cmd.Args().First()
-			if err := release.ValidateApp(app); err != nil {
-				return usagef("rollback: which app? %v", err)
-			}
-			signer, err := s.signer(ctx, cmd)
+			b, err := goingBackOf(cmd)
 			if err != nil {
 				return err
 			}
-			c, err := s.client()
-			if err != nil {
+			if b.signer, err = s.signer(ctx, cmd); err != nil {
 				return err
 			}
-			if d := cmd.Duration("expires"); d < time.Second {
-				return usagef("--expires %s: want a second or more, such as 168h", d)
+			if b.out != "" && len(b.signer.keys) == 0 {
+				return &fault{kind: usage, text: "rollback --out: no key to sign with", hint: "--sign-key FILE, or " + envSigningKey}
 			}
-			target, newest, err := rollbackTarget(ctx, c, app, cmd.String("to"), signer)
-			if err != nil {
-				return err
-			}
-			s.note("rollback of %s to %s, made on %s, sha256 %s", app, target.Version, target.Created.Local().Format(time.DateTime), target.SHA256)
-			o, err := rolloutOf(cmd, target.Ref())
-			if err != nil {
-				return err
-			}
-			if err := requireMatch(ctx, c, app, o.selector); err != nil {
-				return err
-			}
-			o.signer = signer
-			if o.rollback, err = signer.rollback(target, newest, cmd.Duration("expires")); err != nil {
-				return err
-			}
-			return s.rollOut(ctx, c, s.newPrinter(), o)
+			return s.goBack(ctx, cmd, b)
 		}),
 	}
 }
@@ -65,29 +56,113 @@ func (a *app) rollback() *cli.Command {
 // long a seeder could move hosts back and forth by it.
 const statementLife = 8 * 24 * time.Hour
 
-// rollbackTarget finds the release to go back to, and the highest counter that a
-// host may have accepted by now.
-func rollbackTarget(ctx context.Context, c *control.Client, app, version string, g signer) (target control.Release, newest uint64, err error) {
-	all, err := c.Releases(ctx, app)
+// goingBack is a rollback as the command line asks for it.
+type goingBack struct {
+	app, version string            // an empty version: the one before
+	given        *control.Rollback // that others signed; nil: make one
+	expires      time.Duration     // of the one that is made
+	from, out    string            // files of statements; empty: none
+	signer       signer
+}
+
+func goingBackOf(cmd *cli.Command) (b goingBack, err error) {
+	b = goingBack{app: cmd.Args().First(), version: cmd.String("to"), expires: cmd.Duration("expires"), from: cmd.String("statement"), out: cmd.String("out")}
+	if err := refuseTogether(cmd, "statement", "to", "expires"); err != nil {
+		return b, err
+	}
+	if err := refuseTogether(cmd, "out", outFree()...); err != nil {
+		return b, err
+	}
+	if b.from != "" {
+		if err := b.read(); err != nil {
+			return b, err
+		}
+	}
+	if err := release.ValidateApp(b.app); err != nil {
+		return b, usagef("rollback: which app? %v", err)
+	}
+	if b.expires < time.Second {
+		return b, usagef("--expires %s: want a second or more, such as 168h", b.expires)
+	}
+	return b, nil
+}
+
+// outFree are the flags of a deploy, which --out makes none of.
+func outFree() (names []string) {
+	for _, flag := range deployFlags() {
+		names = append(names, flag.Names()[0])
+	}
+	return names
+}
+
+// refuseTogether refuses flags that would do nothing beside another one.
+func refuseTogether(cmd *cli.Command, flag string, others ...string) error {
+	for _, o := range others {
+		if cmd.IsSet(flag) && cmd.IsSet(o) {
+			return usagef("--%s goes without --%s", flag, o)
+		}
+	}
+	return nil
+}
+
+// goBack makes or takes the statement, and deploys by it unless it is for others
+// to sign.
+func (s *session) goBack(ctx context.Context, cmd *cli.Command, b goingBack) error {
+	c, err := s.client()
 	if err != nil {
-		return target, 0, err
+		return err
 	}
-	if version == "" {
-		if version, err = previousVersion(ctx, c, app); err != nil {
-			return target, 0, err
+	target, known, err := rollbackTarget(ctx, c, b)
+	if err != nil {
+		return err
+	}
+	s.note("rollback of %s to %s, made on %s, sha256 %s", b.app, target.Version, target.Created.Local().Format(time.DateTime), target.SHA256)
+	if b.given != nil {
+		s.note("by the statement in %s, which holds %s", b.from, lastingOf(b.given.Statement))
+	}
+	if b.out != "" {
+		statement, err := b.statement(target, known, time.Now())
+		if err != nil {
+			return err
+		}
+		return s.handOver(b, statement)
+	}
+	o, err := rolloutOf(cmd, target.Ref())
+	if err != nil {
+		return err
+	}
+	if err := requireMatch(ctx, c, b.app, o.selector); err != nil {
+		return err
+	}
+	o.signer = b.signer
+	if o.rollback, err = b.statement(target, known, time.Now()); err != nil {
+		return err
+	}
+	return s.rollOut(ctx, c, s.newPrinter(), o)
+}
+
+// rollbackTarget finds the release to go back to, and the app's releases that count.
+func rollbackTarget(ctx context.Context, c *control.Client, b goingBack) (target control.Release, known []control.Release, err error) {
+	all, err := c.Releases(ctx, b.app)
+	if err != nil {
+		return target, nil, err
+	}
+	if b.version == "" {
+		if b.version, err = previousVersion(ctx, c, b.app); err != nil {
+			return target, nil, err
 		}
 	}
-	known := g.known(all)
+	known = b.signer.known(all)
 	for _, r := range known {
-		if r.Version == version {
-			return r, nextCounter(known, time.Now()) - 1, nil
+		if r.Version == b.version {
+			return r, known, nil
 		}
 	}
-	text := fmt.Sprintf("no release %s@%s to go back to", app, version)
-	if len(g.keys) > 0 {
+	text := fmt.Sprintf("no release %s@%s to go back to", b.app, b.version)
+	if len(b.signer.keys) > 0 {
 		text += " that is signed by a key of yours or of trust in your config"
 	}
-	return target, 0, &fault{kind: usage, text: text, hint: "crow releases " + app}
+	return target, nil, &fault{kind: usage, text: text, hint: "crow releases " + b.app}
 }
 
 // previousVersion is what rollback goes back to when nobody says.
@@ -123,19 +198,4 @@ func versionBefore(history []control.HistoryEntry) string {
 		}
 	}
 	return ""
-}
-
-// rollback makes the statement; nil where the release's counter is the highest that
-// any can have by now.
-func (g signer) rollback(target control.Release, newest uint64, expires time.Duration) (*control.Rollback, error) {
-	if target.Counter >= newest {
-		return nil, nil
-	}
-	now := time.Now()
-	statement := release.RollbackTo(target.Manifest, newest, now, now.Add(expires))
-	b, err := statement.Encode()
-	if err != nil {
-		return nil, err
-	}
-	return &control.Rollback{Statement: statement, Signatures: g.document(b, "crow rollback "+target.Ref().String())}, nil
 }

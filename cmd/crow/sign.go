@@ -180,13 +180,7 @@ func (g signer) endorse(ctx context.Context, c *control.Client, r control.Releas
 	if err != nil {
 		return err
 	}
-	var missing signer
-	for _, k := range g.keys {
-		alone := signing.Trust{Keys: []signing.PublicKey{k.Public()}, Threshold: 1}
-		if alone.Verify(b, r.Signatures) != nil {
-			missing.keys = append(missing.keys, k)
-		}
-	}
+	missing := g.lacking(b, r.Signatures)
 	if len(missing.keys) == 0 {
 		return nil
 	}
@@ -195,4 +189,15 @@ func (g signer) endorse(ctx context.Context, c *control.Client, r control.Releas
 		return fmt.Errorf("sign %s: %w", r.Ref(), err)
 	}
 	return nil
+}
+
+// lacking are the keys that have not signed the document.
+func (g signer) lacking(document []byte, signatures []string) (lacking signer) {
+	for _, k := range g.keys {
+		alone := signing.Trust{Keys: []signing.PublicKey{k.Public()}, Threshold: 1}
+		if alone.Verify(document, signatures) != nil {
+			lacking.keys = append(lacking.keys, k)
+		}
+	}
+	return lacking
 }

@@ -44,7 +44,7 @@ func (a *app) status() *cli.Command {
 			if watching {
 				return s.followDeploy(ctx, c, s.newPrinter(), st, timeout)
 			}
-			view := deployView{st: st, now: time.Now(), allHosts: cmd.Bool("all-hosts")}
+			view := deployView{st: st, now: time.Now(), away: s.awayIn(ctx, c, st), allHosts: cmd.Bool("all-hosts")}
 			if name == st.Deploy {
 				return s.writeStatus(view)
 			}

@@ -15,7 +15,8 @@ import (
 type deployView struct {
 	st       control.DeployStatus
 	now      time.Time
-	allHosts bool // list those too that need nothing more, however many
+	away     map[string]string // hosts that are not reachable, and since when
+	allHosts bool              // list those too that need nothing more, however many
 }
 
 // write shows the deploy with each of its hosts.
@@ -72,11 +73,14 @@ func hookOf(h control.HostStatus) string {
 	return fmt.Sprintf("exit %d, %s", h.Hook.Exit, seconds(time.Duration(h.Hook.Seconds*float64(time.Second))))
 }
 
-// noteOn is what is worth knowing of a host beside its figures.
+// noteOn is what is worth knowing of a host beside its figures. The deploy's own
+// word goes before what the fleet knows of a host that is away.
 func (v deployView) noteOn(h control.HostStatus) string {
 	note := clip(oneLine(h.Reason), maxNote)
 	switch {
 	case note != "":
+	case v.away[h.Name] != "" && !h.Phase.Ended():
+		note = v.away[h.Name]
 	case h.CutOff != "":
 		note = clip(oneLine(h.CutOff), maxNote)
 	case h.Unchanged:

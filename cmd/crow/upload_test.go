@@ -80,7 +80,7 @@ func uploadTo(ctx context.Context, t *testing.T, s slowSeeder, path string) erro
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := newUploader(c, silent{})
+	u := newUploader(c, silent{io.Discard})
 	u.stall, u.answer = testStall, testAnswer
 	_, err = u.upload(ctx, artifact)
 	stop()

@@ -52,6 +52,7 @@ const (
 	ActionRotate   = "rotate-gossip-key"
 	ActionLimits   = "limits" // of hosts or the seeder
 	ActionEnded    = "ended"  // a deploy came to its end
+	ActionCall     = "call"   // a call that changes something, refused for the caller's role; the message says which
 	ResultOK       = "ok"
 )
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 // Kind says what has happened.
@@ -42,6 +43,10 @@ const (
 	// maxEvents is how many events wait for a slow reader: a fleet of 1000
 	// that comes back at once fits.
 	maxEvents = 1024
+	// changesEvery is the least time between two changes of members that are passed
+	// on, beyond maxEvents at once: each wakes or costs whoever reads them, and with
+	// forged ones there is no end. Members tells what was left out.
+	changesEvery = wakeGap
 	// rawEvents is larger than the queue of 1024 inside serf, which so can
 	// always be emptied, even while nobody reads at the very end.
 	rawEvents = 2048
@@ -53,6 +58,7 @@ func (g *Gossip) readEvents(stop <-chan struct{}) {
 	defer close(g.events)
 	var quiet <-chan time.Time // runs after a wake-up was passed on
 	again := false             // another one came meanwhile
+	changes := rate.NewLimiter(rate.Every(changesEvery), maxEvents)
 	for {
 		select {
 		case <-stop:
@@ -60,7 +66,7 @@ func (g *Gossip) readEvents(stop <-chan struct{}) {
 		case e := <-g.raw:
 			switch e := e.(type) {
 			case serf.MemberEvent:
-				g.memberEvent(e)
+				g.memberEvent(e, changes)
 			case serf.UserEvent:
 				if e.Name != wakeEvent {
 					continue
@@ -81,7 +87,7 @@ func (g *Gossip) readEvents(stop <-chan struct{}) {
 	}
 }
 
-func (g *Gossip) memberEvent(e serf.MemberEvent) {
+func (g *Gossip) memberEvent(e serf.MemberEvent, changes *rate.Limiter) {
 	var kind Kind
 	switch e.Type {
 	case serf.EventMemberJoin, serf.EventMemberUpdate:
@@ -97,7 +103,9 @@ func (g *Gossip) memberEvent(e serf.MemberEvent) {
 			continue
 		}
 		g.log.Debug("member changed", zap.String("host", m.Name), zap.Stringer("state", m.State), zap.Stringer("addr", m.Addr))
-		g.emit(Event{Kind: kind, Member: m})
+		if changes.Allow() {
+			g.emit(Event{Kind: kind, Member: m})
+		}
 	}
 }
 

@@ -7,7 +7,7 @@
 // checked for their form, bounded, and otherwise not to be believed; an event
 // says no more than "ask the seeder". What it says can also be lost, so whoever
 // listens polls as well. Keys come from the config and SetKeys alone: serf's
-// own queries for them are refused, see keepKeysFrom.
+// own queries for them are refused, see keepKeysFrom, as are all others, see sieve.
 //
 // Two members with one name do not end each other, as serf by default has it:
 // see guard. serf's snapshots are off, since the Join addresses find the fleet
@@ -104,6 +104,11 @@ func New(c Config) (*Gossip, error) {
 // comes in.
 func (g *Gossip) create(tags map[string]string) (err error) {
 	c := g.serfConfig(tags)
+	// memberlist asks for its address once it has been given serf's delegate, and before
+	// it begins anything that uses that.
+	g.wire.starting = sync.OnceFunc(func() {
+		c.MemberlistConfig.Delegate = newSieve(c.MemberlistConfig.Delegate, g.log)
+	})
 	if g.serf, err = serf.Create(c); err != nil {
 		return err
 	}

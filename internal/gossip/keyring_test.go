@@ -269,7 +269,8 @@ func TestKeysChangeUnderTraffic(t *testing.T) {
 	readers.Wait()
 }
 
-// serf would tell, add, use and remove keys for every member that asks.
+// serf would tell, add, use and remove keys for every member that asks by a query. None
+// is answered.
 func TestNobodyElseHandlesKeys(t *testing.T) {
 	t.Parallel()
 	c := keyed(config(t, "seeder-1"), oldKey, newKey)
@@ -282,7 +283,7 @@ func TestNobodyElseHandlesKeys(t *testing.T) {
 	asks.sees(t, "seeder-1", Alive)
 	manager := asks.serf.KeyManager()
 	text := base64.StdEncoding.EncodeToString
-	if r, err := manager.ListKeys(); err == nil || len(r.Keys) > 0 || r.PrimaryKeys[""] != 2 || len(r.PrimaryKeys) != 1 || r.Messages["seeder-1"] == "" {
+	if r, err := manager.ListKeys(); err == nil || len(r.Keys) > 0 || len(r.PrimaryKeys) > 0 || r.NumResp > 0 {
 		t.Errorf("asked for keys, the fleet said %+v, %v", r, err)
 	}
 	if _, err := manager.InstallKey(text(otherKey)); err == nil {

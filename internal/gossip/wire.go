@@ -42,6 +42,7 @@ type wire struct {
 	slots     chan struct{} // one for each open incoming stream
 	held      atomic.Int64  // bytes read from these; see maxHeld
 	log       *zap.Logger
+	starting  func() // called when memberlist asks for the address; see Gossip.create
 	// ctx ends with Shutdown. It is kept because memberlist's interface hands
 	// none down.
 	ctx    context.Context
@@ -78,6 +79,7 @@ func (w *wire) serve() {
 
 // FinalAdvertiseAddr implements memberlist.Transport.
 func (w *wire) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	w.starting()
 	return w.advertise.Addr().AsSlice(), int(w.advertise.Port()), nil
 }
 

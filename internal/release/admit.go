@@ -35,7 +35,7 @@ func (m Manifest) Digest() (Digest, error) {
 // change: so a statement is worth nothing after a newer release. The error is
 // ErrExpired or ErrOlder and names why in one line, or that of m.Encode.
 func Admit(m Manifest, r *Rollback, highest uint64, accepted Digest, now time.Time) error {
-	if over(m.Expires, now) {
+	if m.Expired(now) {
 		return fmt.Errorf("%w: %s, on %s", ErrExpired, m.Ref(), date(m.Expires))
 	}
 	switch {
@@ -84,6 +84,9 @@ func obstacle(m Manifest, r *Rollback, highest uint64, now time.Time) string {
 	}
 	return ""
 }
+
+// Expired reports whether no host takes the release any more at the time now.
+func (m Manifest) Expired(now time.Time) bool { return over(m.Expires, now) }
 
 // over reports whether a document that expires then is past its time; a zero
 // time is never.

@@ -126,6 +126,35 @@ func (d *Dir) DeleteDoc(kind, name string) error {
 	return nil
 }
 
+// asideKind is the folder of documents that nobody could read. It holds one of each
+// kind and name: there is no end to what damages a disk.
+const asideKind = "damaged"
+
+// SetAside takes a document out of its kind, for people to look at, and returns where
+// it is now. An earlier one of the same kind and name makes room.
+func (d *Dir) SetAside(kind, name string) (path string, err error) {
+	from, err := d.docPath(kind, name)
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(d.docs(), asideKind)
+	path = filepath.Join(folder, kind+"."+name)
+	err = d.makeKind(folder)
+	if err == nil {
+		err = os.Rename(from, path)
+	}
+	if err == nil {
+		err = errors.Join(SyncFolder(folder), SyncFolder(filepath.Dir(from)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("set aside %s %s: %w", kind, name, Explain(err))
+	}
+	return path, nil
+}
+
+// DocPath is where a document is, for people who have to look at it.
+func (d *Dir) DocPath(kind, name string) string { return filepath.Join(d.docs(), kind, name) }
+
 func (d *Dir) docPath(kind, name string) (string, error) {
 	if err := checkName("kind", kind, maxKindLen); err != nil {
 		return "", err

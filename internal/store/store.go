@@ -14,7 +14,7 @@
 // The layout, which later versions must be able to read:
 //
 //	lock                 held while a process has the directory open
-//	docs/<kind>/<name>   documents
+//	docs/<kind>/<name>   documents; of the kind damaged those that were set aside
 //	blobs/<sha256>       blobs, read-only
 //	tmp/                 what is being written; cleared by Open
 package store

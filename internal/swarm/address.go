@@ -56,16 +56,17 @@ func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// behind finds whom the client means to dial. It is nil if that is no longer wanted.
-func (s *Swarm) behind(alias string) *remoteAddr {
+// behind finds whom the client means to dial, and for which transfer. Both are nil if
+// that is no longer wanted.
+func (s *Swarm) behind(alias string) (*transfer, *remoteAddr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.transfers {
 		if a := t.offeredAs(alias); a != nil {
-			return a
+			return t, a
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (t *transfer) offeredAs(alias string) *remoteAddr {

@@ -43,7 +43,11 @@ func TestWhoIsBehindAnAlias(t *testing.T) {
 	if a.alias == b.alias || a.alias != one.toDial(addr).alias {
 		t.Errorf("aliases %s and %s: want one for each transfer, always the same", a.alias, b.alias)
 	}
-	if s.behind(a.alias) != a || s.behind(b.alias) != b || s.behind("elsewhere") != nil {
+	behind := func(alias string) *remoteAddr {
+		_, a := s.behind(alias)
+		return a
+	}
+	if behind(a.alias) != a || behind(b.alias) != b || behind("elsewhere") != nil {
 		t.Error("other addresses are behind the aliases")
 	}
 	if a.addr != addr {

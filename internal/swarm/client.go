@@ -20,12 +20,14 @@ const (
 	requestSizeStandard = 16 << 10
 )
 
-// Connections for each torrent: enough neighbours that pieces find short ways,
-// few enough that their Have messages cost little; fewer for the seeder, whose
-// link is shared by those that it talks to.
+// Neighbours that a node has at most, of all its transfers and of one: enough that
+// pieces find short ways, few enough that their Have messages cost little; fewer
+// for the seeder, whose link is shared by those that it talks to. Handshakes under
+// way are bounded apart: greeting.go, maxKnocks.
 const (
-	maxPeerConns   = 20
-	maxSeederConns = 16
+	maxPeerConns         = 30
+	maxPeerTransferConns = 20
+	maxSeederConns       = 16
 )
 
 // maxRequestBuffer is how much of what one neighbour has asked for is read
@@ -60,7 +62,7 @@ func addressKey(addr netip.AddrPort) string {
 	return string(sum[:addressKeyLen])
 }
 
-func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedUsefulDataEvent)) (*torrent.Client, *grace, error) {
+func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedUsefulDataEvent)) (*torrent.Client, *graces, error) {
 	c := torrent.NewDefaultClientConfig()
 	c.PeerID = newPeerID(cfg.Role, addr)
 	c.Bep20 = c.PeerID[:len(peerPrefix)]
@@ -80,21 +82,24 @@ func newClient(cfg Config, addr netip.AddrPort, delivered func(torrent.ReceivedU
 	c.Seed = true                  // without it, uploads stop at 100 KiB more than was downloaded
 	c.DropDuplicatePeerIds = true
 	c.DialRateLimiter = rate.NewLimiter(rate.Inf, 1)
-	c.EstablishedConnsPerTorrent = maxConns(cfg.Role)
-	c.HalfOpenConnsPerTorrent = maxPeerConns
-	grace := measureGrace(c)
+	// Who has a place is decided in room.go. The client learns a while later that a
+	// connection has ended, and must not refuse the next one until then.
+	c.EstablishedConnsPerTorrent = 2 * maxPeerConns
+	c.HalfOpenConnsPerTorrent = maxPeerTransferConns
+	graces := measureGrace(c)
 	c.Callbacks.ReceivedUsefulData = append(c.Callbacks.ReceivedUsefulData, delivered)
 	// The limit counts pieces in order, rarest first, and so ends before it has come
 	// to the few that a super-seeding seeder shows: a large artifact would stand still.
 	c.MaxUnverifiedBytes = 0
 	c.MaxAllocPeerRequestDataPerConn = maxRequestBuffer
 	client, err := torrent.NewClient(c)
-	return client, grace, err
+	return client, graces, err
 }
 
+// maxConns is how many neighbours one transfer has at most.
 func maxConns(role Role) int {
 	if role == RoleSeeder {
 		return maxSeederConns
 	}
-	return maxPeerConns
+	return maxPeerTransferConns
 }

@@ -20,20 +20,22 @@ type conn struct {
 	safe     net.Conn // with TLS, if that is on
 	swarm    *Swarm
 	remote   *remoteAddr
-	greeted  func()                    // called once it has, if it came in
+	greeted  func()                    // called once it has
 	peer     atomic.Pointer[neighbour] // set by the neighbour's handshake
 
 	in        framer    // used by the client's one reader alone
 	receiving receiving // the same
 	refused   bool      // the same: it is to be ended
 	asked     asked
+	asks      asks
 
 	writing sync.Mutex // keeps frames whole; guards out and hidden
 	out     framer
-	hidden  bool // the seeder's own HaveAll has passed, as HaveNone
+	hidden  bool        // the seeder's own HaveAll has passed, as HaveNone
+	spoken  atomic.Bool // this node's handshake has passed
 
-	queue sync.Mutex // guards shown
-	shown []byte     // Have frames that wait for the end of a frame
+	queue  sync.Mutex // guards queued
+	queued []byte     // Have and Request frames that wait for the end of a frame
 
 	outbox *outbox
 	direct syscall.RawConn // the pump's: the socket, if files may be sent into it as they are
@@ -70,9 +72,8 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
 	limit := c.swarm.limits.download
-	limited := limit.on()
 	c.receiving.prepare(c.lowWater(), limit.window(int(c.swarm.conns.Load())))
-	if limited {
+	if limit.on() {
 		b = b[:min(len(b), limitSlice)]
 	}
 	n, err := c.Conn.Read(b)
@@ -80,7 +81,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	if c.refused {
 		return 0, net.ErrClosed
 	}
-	if limited && n > 0 && !limit.wait(n, c.ended) {
+	if !limit.pay(n, c.ended) { // which may have been set while this waited for bytes
 		return n, net.ErrClosed
 	}
 	return n, err
@@ -107,7 +108,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	for rest := b; len(rest) > 0; {
 		control, piece, after := cutPiece(rest)
-		if err := c.send(control); err != nil {
+		if err := c.send(c.swarm.asking.hold(c, control)); err != nil {
 			return 0, err
 		}
 		if piece != nil {
@@ -121,11 +122,8 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // greeting tells whether this node's handshake is still to be written.
-func (c *conn) greeting() bool {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return !c.out.greeted()
-}
+// It takes no lock: who fails to get c.writing relies on its holder to flush.
+func (c *conn) greeting() bool { return !c.spoken.Load() }
 
 // post leaves the block of a piece frame to the uplink. It fails once the
 // connection is closed.
@@ -134,7 +132,6 @@ func (c *conn) post(piece []byte) error {
 	if err != nil {
 		return err
 	}
-	c.asked.answered()
 	start, ok := c.outbox.put(u)
 	if start {
 		c.swarm.pumps.Go(c.pump)
@@ -155,21 +152,35 @@ func (c *conn) pump() {
 	}
 	t := p.to
 	for !c.outbox.rest() {
-		release, ok := c.swarm.uplink.acquire(&t.turn, c.ended)
-		if !ok {
+		if !c.swarm.uplink.wait(&t.turn, c.ended) {
 			continue // the outbox is closed too
 		}
 		u, ok := c.outbox.take(t.held)
+		// It is paid for before anything is locked: what a limited uplink has to say
+		// beside pieces must not wait for it, or its own download would.
+		ok = ok && c.swarm.limits.swarm.pay(u.frameLen(), c.ended)
+		release := c.swarm.uplink.hold()
 		if !ok {
 			release()
 			continue
 		}
+		c.asked.answered()
 		err := c.sendBlock(t.file, u)
 		release()
 		if err != nil {
 			c.Close() // the client's reader sees it next
 		}
 	}
+}
+
+// withdraw takes back the block of a Cancel's body, unless it is on its way.
+func (c *conn) withdraw(body []byte) {
+	if len(body) != blockHeadLen-headLen || !c.outbox.remove(parseBlock(body)) || !c.asked.fast {
+		return // without BEP 6 nothing answers it
+	}
+	c.asked.answered()
+	c.queueFrames(append([]byte{0, 0, 0, blockHeadLen - lengthLen, frameReject}, body...))
+	c.flush()
 }
 
 // send writes whole frames, or a part of a handshake, now.
@@ -183,7 +194,7 @@ func (c *conn) send(b []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.flushShown()
+	return c.flushQueued()
 }
 
 // sendLocked needs c.writing.
@@ -199,84 +210,21 @@ func (c *conn) sendLocked(b []byte) error {
 	return c.write(b)
 }
 
-// sendPiece writes a whole piece frame as fast as the upload limit lets it.
-func (c *conn) sendPiece(frame []byte) error {
-	limit := c.swarm.limits.upload
+// sendFrame writes a whole piece frame.
+func (c *conn) sendFrame(frame []byte) error {
 	c.writing.Lock()
-	var err error
-	for rest := frame; len(rest) > 0 && err == nil; {
-		n := len(rest)
-		if limit.on() {
-			n = min(n, limitSlice)
-			if !limit.wait(n, c.ended) {
-				err = net.ErrClosed
-				break
-			}
-		}
-		err = c.write(rest[:n])
-		rest = rest[n:]
-	}
+	err := c.write(frame)
 	c.writing.Unlock()
 	if err != nil {
 		return err
 	}
-	return c.flushShown()
+	return c.flushQueued()
 }
 
 // write needs c.writing.
 func (c *conn) write(b []byte) error {
 	n, err := c.Conn.Write(b)
 	c.out.feed(b[:n], (*outgoing)(c))
-	return err
-}
-
-// show queues Have frames of pieces, to be sent by flushShown.
-func (c *conn) show(pieces []int) {
-	c.queue.Lock()
-	defer c.queue.Unlock()
-	for _, p := range pieces {
-		c.shown = appendHave(c.shown, p)
-	}
-}
-
-// tell shows pieces, as soon as nobody is writing.
-func (c *conn) tell(pieces []int) {
-	c.show(pieces)
-	if err := c.flushShown(); err != nil {
-		c.raw.Close() // the client's reader sees it next
-	}
-}
-
-// flushShown sends what show queued, unless a writer is at work, which then
-// does it when it is done. It never waits for one: the reader calls it.
-func (c *conn) flushShown() error {
-	for c.hasShown() && c.writing.TryLock() {
-		err := c.writeShown()
-		c.writing.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *conn) hasShown() bool {
-	c.queue.Lock()
-	defer c.queue.Unlock()
-	return len(c.shown) > 0
-}
-
-// writeShown needs c.writing. Between two writes of the client the stream is at
-// a boundary, but for one that failed midway, after which the connection ends.
-func (c *conn) writeShown() error {
-	c.queue.Lock()
-	frames := c.shown
-	c.shown = nil
-	c.queue.Unlock()
-	if !c.out.atBoundary() {
-		return nil
-	}
-	_, err := c.Conn.Write(frames)
 	return err
 }
 
@@ -287,6 +235,7 @@ func (c *conn) Close() error {
 		close(c.ended)
 		c.swarm.conns.Add(-1)
 		c.outbox.close()
+		c.swarm.asking.left(c)
 		c.greeted()
 		c.swarm.byAlias.CompareAndDelete(c.remote.alias, c)
 	}

@@ -5,6 +5,7 @@ import "encoding/binary"
 // The frame types that are looked at (BEP 3; from HaveAll on BEP 6). Request, Cancel
 // and Reject name a block by piece, offset and length.
 const (
+	frameChoke    = 0
 	frameHave     = 4
 	frameBitfield = 5
 	frameRequest  = 6
@@ -113,7 +114,7 @@ func (f *framer) begin(length int, kind byte, s sink) {
 	switch kind {
 	case framePiece:
 		f.fields = min(pieceFields, length)
-	case frameHave, frameBitfield, frameHaveAll, frameHaveNone, frameRequest, frameCancel, frameReject:
+	case frameChoke, frameHave, frameBitfield, frameHaveAll, frameHaveNone, frameRequest, frameCancel, frameReject:
 		f.capture = length <= maxCapture
 		f.finish(s)
 		return

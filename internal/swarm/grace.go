@@ -1,10 +1,12 @@
 package swarm
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/anacrolix/torrent"
+	"github.com/anacrolix/torrent/metainfo"
 	pp "github.com/anacrolix/torrent/peer_protocol"
 )
 
@@ -21,11 +23,11 @@ const (
 	graceDeviations = 6
 )
 
-// grace measures what requests take and sets the client's StealRequestGrace
-// accordingly. But for hurry, its methods are called under the client's lock.
+// grace measures what the requests of one transfer take: another one's neighbours,
+// its links and the length of its blocks say nothing of them. But for hurry, its
+// methods are called under the client's lock.
 type grace struct {
 	hurried         atomic.Bool
-	config          *torrent.ClientConfig // the client's own
 	sent            map[sentRequest]time.Time
 	samples         int
 	mean, deviation time.Duration
@@ -36,31 +38,66 @@ type sentRequest struct {
 	request torrent.Request
 }
 
-// measureGrace has the client's requests timed, and its grace follow.
-func measureGrace(c *torrent.ClientConfig) *grace {
-	g := &grace{config: c, sent: map[sentRequest]time.Time{}}
+func newGrace() *grace { return &grace{sent: map[sentRequest]time.Time{}} }
+
+// graces are those of all transfers, and where the client looks: it has but one.
+type graces struct {
+	config *torrent.ClientConfig
+	all    sync.Map // by infohash: metainfo.Hash to *grace
+}
+
+// measureGrace has the client's requests timed.
+func measureGrace(c *torrent.ClientConfig) *graces {
+	g := &graces{config: c}
 	c.StealRequestGrace = firstGrace
 	c.Callbacks.SentRequest = append(c.Callbacks.SentRequest, func(e torrent.PeerRequestEvent) {
-		g.sent[sentRequest{e.Peer, e.Request}] = time.Now()
+		if g := g.of(e.Peer); g != nil {
+			g.sent[sentRequest{e.Peer, e.Request}] = time.Now()
+		}
 	})
 	c.Callbacks.ReceivedRequested = append(c.Callbacks.ReceivedRequested, func(e torrent.PeerMessageEvent) {
 		spec := torrent.ChunkSpec{Begin: e.Message.Begin, Length: pp.Integer(len(e.Message.Piece))}
-		g.ended(sentRequest{e.Peer, torrent.Request{Index: e.Message.Index, ChunkSpec: spec}}, true, time.Now())
+		if g := g.of(e.Peer); g != nil {
+			g.ended(sentRequest{e.Peer, torrent.Request{Index: e.Message.Index, ChunkSpec: spec}}, true, time.Now())
+		}
 	})
 	c.Callbacks.DeletedRequest = append(c.Callbacks.DeletedRequest, func(e torrent.PeerRequestEvent) {
-		g.ended(sentRequest{e.Peer, e.Request}, false, time.Now())
+		if g := g.of(e.Peer); g != nil {
+			g.ended(sentRequest{e.Peer, e.Request}, false, time.Now())
+		}
 	})
 	return g
 }
 
-// hurry has the next apply shorten the grace, until the next request is answered.
-func (g *grace) hurry() { g.hurried.Store(true) }
+func (g *graces) of(p *torrent.Peer) *grace {
+	own, _ := g.all.Load(p.Torrent().InfoHash())
+	found, _ := own.(*grace)
+	return found
+}
 
-// apply does what hurry asked for.
-func (g *grace) apply() {
-	if g.hurried.Swap(false) {
-		g.config.StealRequestGrace = minGrace
+// enter has a transfer's requests timed until leave.
+func (g *graces) enter(m Torrent, own *grace) { g.all.Store(metainfo.Hash(m.InfoHash.Short()), own) }
+
+func (g *graces) leave(m Torrent, own *grace) {
+	g.all.CompareAndDelete(metainfo.Hash(m.InfoHash.Short()), own)
+}
+
+// apply puts a transfer's grace in force, under the client's lock: the client is
+// about to choose this transfer's requests.
+func (g *graces) apply(own *grace) { g.config.StealRequestGrace = own.length() }
+
+// hurry shortens the grace until it is taken back.
+func (g *grace) hurry(on bool) { g.hurried.Store(on) }
+
+// length is how long the grace is. The first few requests count for as much as they
+// are of those that it takes to judge.
+func (g *grace) length() time.Duration {
+	if g.hurried.Load() {
+		return minGrace
 	}
+	measured := min(max(g.mean+graceDeviations*g.deviation, minGrace), maxGrace)
+	n := time.Duration(min(g.samples, graceSamples))
+	return (n*measured + (graceSamples-n)*firstGrace) / graceSamples
 }
 
 // ended notes that a request was answered or given up. One that was given up
@@ -80,10 +117,9 @@ func (g *grace) ended(r sentRequest, answered bool, now time.Time) {
 func (g *grace) sample(took time.Duration) {
 	if g.samples++; g.samples == 1 {
 		g.mean, g.deviation = took, took/2
+		return
 	}
-	g.mean += (took - g.mean) / graceSamples
-	g.deviation += ((took - g.mean).Abs() - g.deviation) / graceSamples
-	if g.samples >= graceSamples {
-		g.config.StealRequestGrace = min(max(g.mean+graceDeviations*g.deviation, minGrace), maxGrace)
-	}
+	n := time.Duration(min(g.samples, graceSamples))
+	g.mean += (took - g.mean) / n
+	g.deviation += ((took - g.mean).Abs() - g.deviation) / n
 }

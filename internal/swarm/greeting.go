@@ -10,6 +10,8 @@ import (
 const (
 	maxGreeting   = 128
 	maxGreetingIP = 32 // of one IP, behind which a fleet of a test may live
+	// While all places are taken, few: most are turned away when they have greeted.
+	maxGreetingFull = 8
 )
 
 // greetings counts them.
@@ -21,10 +23,10 @@ type greetings struct {
 
 // enter lets one in, unless there are too many. done, which may be called twice,
 // is for when it has greeted or is gone.
-func (g *greetings) enter(ip netip.Addr) (done func(), ok bool) {
+func (g *greetings) enter(ip netip.Addr, full bool) (done func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all >= maxGreeting || g.from[ip] >= maxGreetingIP {
+	if g.all >= maxGreeting || full && g.all >= maxGreetingFull || g.from[ip] >= maxGreetingIP {
 		return nil, false
 	}
 	if g.from == nil {

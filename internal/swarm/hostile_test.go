@@ -462,7 +462,7 @@ func TestManyConnectionsFromOneAddress(t *testing.T) {
 			})
 			s.fetch()
 			<-full
-			if n := s.peer.conns.Load(); n > maxGreetingIP+2*maxPeerConns {
+			if n := s.peer.conns.Load(); n > maxGreetingIP+2*maxPeerTransferConns {
 				t.Errorf("%d connections", n)
 			}
 		})

@@ -18,6 +18,48 @@ const limitSlice = 16 << 10
 // limit costs a look at an atomic.
 type limits struct {
 	upload, download *limit
+	swarm, other     *lane // of the upload
+}
+
+func newLimits(upload, download release.Rate) limits {
+	up := newLimit(upload)
+	return limits{up, newLimit(download), newLane(up), newLane(up)}
+}
+
+// SetLimits bounds from now on what all connections together carry, in bytes a
+// second; 0 is no limit.
+func (s *Swarm) SetLimits(upload, download release.Rate) {
+	s.limits.upload.set(upload)
+	if s.limits.download.rate.Load() == int64(download) {
+		return
+	}
+	s.limits.download.set(download)
+	s.asking.limit.set(download)
+	var conns []*conn
+	s.byAlias.Range(func(_, c any) bool {
+		conns = append(conns, c.(*conn))
+		return true
+	})
+	s.asking.limited(conns)
+	if download > 0 {
+		closeWide(conns, int64(download)/2)
+	}
+}
+
+// closeWide ends connections until the rest may bring no more than limit bytes at
+// once. A window that was offered can't be taken back, and fast neighbours fill
+// megabytes of it before they see that nobody reads any more.
+func closeWide(conns []*conn, limit int64) {
+	for _, c := range conns {
+		coming := min(c.asks.open.Load(), c.receiving.offered())
+		if coming <= 0 {
+			continue
+		}
+		if limit -= coming; limit < 0 {
+			limit += coming
+			c.Close() // which frees the client's reader too, if it waits for the limit
+		}
+	}
 }
 
 // limit bounds one direction.
@@ -78,6 +120,17 @@ func (l *limit) wait(n int, done <-chan struct{}) bool {
 	}
 }
 
+// pay waits until n bytes are within the limit, if there is one, or done is closed:
+// then it is false.
+func (l *limit) pay(n int, done <-chan struct{}) bool {
+	for ; n > 0 && l.on(); n -= limitSlice {
+		if !l.wait(min(n, limitSlice), done) {
+			return false
+		}
+	}
+	return true
+}
+
 // Receive windows of connections under a limit, in bytes.
 const (
 	minWindow  = 16 << 10
@@ -86,10 +139,10 @@ const (
 
 // window is how much one of conns neighbours may have on the way to this node:
 // what the kernel has taken in already is no longer held back by reading slowly,
-// so all together are kept to half a second's worth.
+// so all together are kept to a quarter of a second's worth.
 func (l *limit) window(conns int) int {
 	if !l.on() {
 		return openWindow
 	}
-	return int(min(max(l.rate.Load()/2/int64(max(conns, 1)), minWindow), openWindow))
+	return int(min(max(l.rate.Load()/4/int64(max(conns, 1)), minWindow), openWindow))
 }

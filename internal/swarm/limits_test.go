@@ -124,8 +124,8 @@ func TestWindowUnderALimit(t *testing.T) {
 		want  int
 	}{
 		{0, 10, openWindow},
-		{50 << 20, 10, 50 << 20 / 2 / 10},
-		{50 << 20, 0, 50 << 20 / 2},
+		{50 << 20, 10, 50 << 20 / 4 / 10},
+		{50 << 20, 0, 50 << 20 / 4},
 		{1 << 10, 10, minWindow},
 		{1 << 60, 1, openWindow},
 	} {

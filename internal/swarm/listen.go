@@ -49,7 +49,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // letIn makes a connection of one that came in. It is nil if there are too many.
 func (s *Swarm) letIn(c net.Conn) *conn {
 	from := accepted(c)
-	greeted, ok := s.greetings.enter(from.addr.Addr())
+	greeted, ok := s.greetings.enter(from.addr.Addr(), s.room.full())
 	if !ok {
 		c.Close()
 		return nil
@@ -62,15 +62,32 @@ func (s *Swarm) letIn(c net.Conn) *conn {
 // dialer opens connections for the torrent client.
 type dialer struct{ swarm *Swarm }
 
-// errUnwanted is why the client fails to dial an address that it was given a while ago.
-var errUnwanted = errors.New("the neighbour is no longer wanted")
+// Why the client fails to dial an address that it was given a while ago.
+var (
+	errUnwanted = errors.New("dial neighbour: it is no longer wanted")
+	errNoRoom   = errors.New("dial neighbour: all places are taken")
+)
 
 // Dial implements the client's Dialer.
 func (d dialer) Dial(ctx context.Context, alias string) (net.Conn, error) {
-	to := d.swarm.behind(alias)
+	t, to := d.swarm.behind(alias)
 	if to == nil {
 		return nil, errUnwanted
 	}
+	done, ok := d.swarm.room.dial(t, time.Now())
+	if !ok {
+		return nil, errNoRoom
+	}
+	c, err := d.open(ctx, to)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	c.greeted = done
+	return c, nil
+}
+
+func (d dialer) open(ctx context.Context, to *remoteAddr) (*conn, error) {
 	security := d.swarm.cfg.Security
 	raw, err := security.DialTCP(ctx, to.addr.String())
 	if err != nil {

@@ -21,7 +21,8 @@ type neighbour struct {
 	seeder   bool
 	standing *standing
 	since    time.Time
-	useful   atomic.Bool // it has told of a piece
+	useful   atomic.Bool  // it has told of a piece
+	moved    atomic.Int64 // when a part of a piece last went either way, in Unix nanoseconds; at first since
 	holds    pieceSet
 	guest    *guest // what it is shown; nil unless this node super-seeds
 	left     sync.Once
@@ -30,6 +31,7 @@ type neighbour struct {
 // leave takes the neighbour off the transfer's books, once.
 func (p *neighbour) leave() {
 	p.left.Do(func() {
+		p.to.swarm.room.leave(p)
 		p.to.disconnected(p.conn)
 		p.to.resign(p.standing)
 		p.to.held.leave(p.holds)
@@ -69,6 +71,12 @@ func (c *incoming) handshake(h []byte) {
 		c.refused = true
 		return
 	}
+	p.moved.Store(p.since.UnixNano())
+	if !p.letIn() {
+		t.resign(p.standing)
+		c.refused = true
+		return
+	}
 	if t.show != nil {
 		p.guest = t.show.newGuest((*conn)(c).tell)
 	}
@@ -104,9 +112,13 @@ func (s *Swarm) delivered(e torrent.ReceivedUsefulDataEvent) {
 }
 
 func (c *incoming) payload(n int) {
+	c.asks.open.Add(-int64(n))
 	p := c.peer.Load()
+	if p == nil {
+		return
+	}
+	p.moved.Store(time.Now().UnixNano())
 	switch {
-	case p == nil:
 	case p.seeder:
 		p.to.counts.fromSeeder.Add(int64(n))
 	default:
@@ -125,8 +137,15 @@ func (c *incoming) frame(kind byte, body []byte) {
 		}
 	}()
 	switch {
+	case kind == frameChoke && !c.asked.fast: // it has forgotten what it was asked for
+		c.swarm.asking.left((*conn)(c))
+	case kind == frameReject:
+		c.swarm.asking.refuses((*conn)(c), requestLen(body))
 	case kind == frameRequest || kind == frameCancel:
 		c.refused = c.refused || !c.asked.more(kind)
+		if kind == frameCancel {
+			(*conn)(c).withdraw(body)
+		}
 	case kind == frameHave && len(body) == haveLen-headLen:
 		c.holds(p, int(binary.BigEndian.Uint32(body)))
 	case kind == frameBitfield:
@@ -155,16 +174,24 @@ func (c *incoming) holds(p *neighbour, piece int) {
 // outgoing is told what this node sends.
 type outgoing conn
 
-func (c *outgoing) handshake([]byte) {}
+func (c *outgoing) handshake([]byte) { c.spoken.Store(true) }
 
-func (c *outgoing) frame(kind byte, _ []byte) {
-	if kind == frameReject {
+func (c *outgoing) frame(kind byte, body []byte) {
+	switch {
+	case kind == frameChoke && !c.asked.fast: // it has forgotten what it was asked for
+		c.swarm.asking.left((*conn)(c))
+	case kind == frameReject:
 		c.asked.answered()
+	case kind == frameRequest:
+		c.asks.open.Add(requestLen(body))
+	case kind == frameCancel && !c.asked.fast: // nothing answers it
+		c.swarm.asking.refuses((*conn)(c), requestLen(body))
 	}
 }
 
 func (c *outgoing) payload(n int) {
 	if p := c.peer.Load(); p != nil {
+		p.moved.Store(time.Now().UnixNano())
 		p.to.counts.sent.Add(int64(n))
 	}
 }

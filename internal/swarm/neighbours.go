@@ -1,7 +1,9 @@
 package swarm
 
 import (
+	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/anacrolix/torrent"
@@ -28,10 +30,41 @@ type offer struct {
 	as *remoteAddr
 }
 
-// addNeighbours offers addresses to the client to dial, as many as this
-// transfer lacks.
+// maxKnown bounds the addresses that a transfer remembers.
+const maxKnown = 64
+
+// addNeighbours takes in addresses and dials as many as this transfer lacks.
 func (t *transfer) addNeighbours(addrs []netip.AddrPort) {
-	if t.t.Complete().Bool() {
+	t.remember(addrs)
+	t.dial(addrs)
+}
+
+// seek dials of the addresses that are known, any: those that a tracker named first
+// may have had no place.
+func (t *transfer) seek() {
+	t.mu.Lock()
+	addrs := slices.Clone(t.known)
+	t.mu.Unlock()
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	t.dial(addrs)
+}
+
+// remember keeps the addresses that were named last.
+func (t *transfer) remember(addrs []netip.AddrPort) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := slices.Clone(addrs[:min(len(addrs), maxKnown)])
+	for _, a := range t.known {
+		if len(known) < maxKnown && !slices.Contains(known, a) {
+			known = append(known, a)
+		}
+	}
+	t.known = known
+}
+
+// dial offers addresses to the client to dial, as many as this transfer lacks.
+func (t *transfer) dial(addrs []netip.AddrPort) {
+	if t.complete() {
 		return
 	}
 	var found []torrent.PeerInfo

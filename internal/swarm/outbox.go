@@ -6,42 +6,42 @@ import (
 	"sync"
 )
 
-// outboxLen bounds the blocks that wait on one connection, in bytes of them. The
-// client writes on in the meantime: what it has to say beside pieces must not wait
-// for them.
-const outboxLen = 512 << 10
-
-// outbox holds the blocks that a connection owes until the uplink has a slot.
+// outbox holds the blocks that a connection owes until the uplink has a slot. It
+// takes what it is given: if the client waited for room, all it has to say beside
+// pieces would wait for them, seconds on a slow link. What bounds it is how much one
+// neighbour may have asked for (maxAsked): these are notes, not bytes.
 type outbox struct {
 	mu     sync.Mutex
-	room   *sync.Cond // something was taken out, or the box closed
 	owed   []upload
-	size   int // bytes of the frames of what is owed
 	busy   bool
 	closed bool
 }
 
-func newOutbox() *outbox {
-	o := &outbox{}
-	o.room = sync.NewCond(&o.mu)
-	return o
-}
+func newOutbox() *outbox { return &outbox{} }
 
-// put adds a block, after waiting for room. start tells the caller to have the
-// box emptied: nobody is at it. ok is false once the box is closed.
+// put adds a block. start tells the caller to have the box emptied: nobody is at it.
+// ok is false once the box is closed.
 func (o *outbox) put(u upload) (start, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.size > 0 && o.size+u.frameLen() > outboxLen && !o.closed {
-		o.room.Wait()
-	}
 	if o.closed {
 		return false, false
 	}
 	o.owed = append(o.owed, u)
-	o.size += u.frameLen()
 	start, o.busy = !o.busy, true
 	return start, true
+}
+
+// remove takes a block out, if it is still in.
+func (o *outbox) remove(u upload) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := slices.Index(o.owed, u)
+	if at < 0 {
+		return false
+	}
+	o.owed = slices.Delete(o.owed, at, at+1)
+	return true
 }
 
 // rest reports that there is nothing to send, which ends the emptying.
@@ -66,8 +66,6 @@ func (o *outbox) take(held holdings) (u upload, ok bool) {
 	at := o.rarest(held)
 	u = o.owed[at]
 	o.owed = slices.Delete(o.owed, at, at+1)
-	o.size -= u.frameLen()
-	o.room.Signal()
 	return u, true
 }
 
@@ -85,8 +83,7 @@ func (o *outbox) rarest(held holdings) (at int) {
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed, o.owed, o.size = true, nil, 0
-	o.room.Broadcast()
+	o.closed, o.owed = true, nil
 }
 
 // cutPiece splits whole frames before the first piece frame and behind it.

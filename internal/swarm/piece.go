@@ -74,7 +74,6 @@ var hashBuffers = sync.Pool{New: func() any { return new([hashRead]byte) }}
 
 // Completion implements storage.PieceImpl.
 func (p piece) Completion() storage.Completion {
-	p.file.onAsk()
 	p.file.mu.Lock()
 	defer p.file.mu.Unlock()
 	state := p.file.states[p.index]

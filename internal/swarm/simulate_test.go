@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-
-	"github.com/anacrolix/torrent"
 )
 
 // simulation is a whole swarm without sockets and clocks: links that share
@@ -99,7 +97,7 @@ func (s *simulation) newNode() *simNode {
 		simulation: s, rate: 1.0 / ticksPerBlock, has: make([]bool, s.pieces), lacks: s.pieces, begun: s.now,
 		order: s.rng.Perm(s.pieces), asked: make([]*wire, s.pieces), askedAt: make([]time.Time, s.pieces),
 		held: make(holdings, s.pieces), uplink: newUplink(uploadSlots),
-		grace: &grace{config: &torrent.ClientConfig{StealRequestGrace: firstGrace}},
+		grace: newGrace(),
 	}
 }
 
@@ -114,7 +112,7 @@ func (s *simulation) join() *simNode {
 // before, and the seeder, but not to each.
 func (s *simulation) announce(n *simNode) {
 	others := slices.Clone(s.hosts)
-	if s.rng.IntN(len(s.hosts)) < maxPeerConns {
+	if s.rng.IntN(len(s.hosts)) < maxPeerTransferConns {
 		others = append(others, s.seeder)
 	}
 	s.rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
@@ -203,7 +201,7 @@ func (n *simNode) mayAsk(w *wire, piece int) bool {
 	if n.show != nil || n.has[piece] || !w.tells[piece] || n.asked[piece] == w {
 		return false
 	}
-	return n.asked[piece] == nil || n.now.Sub(n.askedAt[piece]) >= n.grace.config.StealRequestGrace
+	return n.asked[piece] == nil || n.now.Sub(n.askedAt[piece]) >= n.grace.length()
 }
 
 // request asks a neighbour for what it may, rarest first.

@@ -43,6 +43,10 @@ func setUpSending(c net.Conn) error {
 // a part of the smallest receive buffer.
 const maxLowWater = 32 << 10
 
+// firstBuffer is the receive buffer that Linux begins with by default, in bytes, as
+// SO_RCVBUF counts.
+const firstBuffer = 64 << 10
+
 // receiving is how the kernel receives for a connection's one reader. What goes
 // wrong here shows in the read that follows, if it matters.
 type receiving struct {
@@ -57,7 +61,7 @@ func newReceiving(c net.Conn) (receiving, error) {
 }
 
 // prepare sets up the next read: what the neighbour may send ahead of it
-// (TCP_WINDOW_CLAMP), and that the reader sleeps until left bytes have arrived,
+// (TCP_WINDOW_CLAMP, SO_RCVBUF), and that the reader sleeps until left bytes have arrived,
 // or enough of them (SO_RCVLOWAT); 0 means anything. A link that is slow for
 // the machine would wake it for each packet, and nothing can be done with a part
 // of a block.
@@ -65,12 +69,29 @@ func (r *receiving) prepare(left, window int) {
 	if window != r.window {
 		r.window = window
 		r.set(unix.IPPROTO_TCP, unix.TCP_WINDOW_CLAMP, window)
+		// The window counts from what has arrived, read or not: what bounds that is the
+		// buffer.
+		r.set(unix.SOL_SOCKET, unix.SO_RCVBUF, min(window, firstBuffer))
+		if window == openWindow {
+			r.set(unix.SOL_SOCKET, unix.SO_BUF_LOCK, 0) // the kernel may let it grow again
+		}
 	}
 	// More than fits into the window would never arrive.
 	if n := max(1, min(left, maxLowWater, window/4)); n != r.lowWater {
 		r.lowWater = n
 		r.set(unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
 	}
+}
+
+// offered is how much the neighbour may send that this node has not received yet, in
+// bytes; 0 before Linux 6.2, which does not tell.
+func (r *receiving) offered() (n int64) {
+	_ = r.raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = int64(info.Rcv_wnd)
+		}
+	})
+	return n
 }
 
 func (r *receiving) set(level, option, value int) {

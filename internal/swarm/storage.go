@@ -46,7 +46,7 @@ type file struct {
 	complete atomic.Pointer[fs.FileInfo]
 	onChange func()
 
-	onAsk func() // called when the client asks what is complete, under its lock
+	deciding func() // called when the client is about to choose requests, under its lock
 
 	judged func(piece int, right bool) // called when the hash of what arrived is known
 	unread func(piece int)             // called when it can't be: reading failed
@@ -204,9 +204,13 @@ func (f *file) unchanged() error {
 
 // OpenTorrent implements storage.ClientImpl.
 func (f *file) OpenTorrent(context.Context, *metainfo.Info, metainfo.Hash) (storage.TorrentImpl, error) {
+	// The client asks how much room there is whenever it chooses what to request, and
+	// has no other call for that.
+	room := func() (int64, bool) { f.deciding(); return 0, false }
 	return storage.TorrentImpl{
-		Piece: func(p metainfo.Piece) storage.PieceImpl { return piece{f, p.Index(), p.Offset(), p.Length()} },
-		Close: f.Close,
+		Capacity: &room,
+		Piece:    func(p metainfo.Piece) storage.PieceImpl { return piece{f, p.Index(), p.Offset(), p.Length()} },
+		Close:    f.Close,
 	}, nil
 }
 

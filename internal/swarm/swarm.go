@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -79,11 +80,13 @@ type Swarm struct {
 
 	strangers sync.Once // warned of another client
 	greetings greetings
+	room      *room
 	limits    limits
+	asking    *asking
 	conns     atomic.Int32 // open connections
 	byAlias   sync.Map     // of these, by alias: string to *conn
 	uplink    *uplink
-	grace     *grace
+	graces    *graces
 	pumps     sync.WaitGroup // connections' senders
 
 	mu        sync.Mutex // guards what follows
@@ -102,14 +105,19 @@ func New(cfg Config) (*Swarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker), limits: limits{newLimit(cfg.Upload), newLimit(cfg.Download)}, uplink: newUplink(uploadSlots), transfers: map[[20]byte]*transfer{}}
+	s := &Swarm{
+		cfg: cfg, log: cfg.Log, http: cfg.Security.HTTPClient(transport.RoleSeeder, transport.RoleTracker),
+		limits: newLimits(cfg.Upload, cfg.Download), uplink: newUplink(uploadSlots),
+		asking: newAsking(newLimit(cfg.Download)), room: newRoom(cfg.Role), transfers: map[[20]byte]*transfer{},
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.listener = &listener{Listener: l, swarm: s}
 	s.addr = netip.AddrPortFrom(ip, uint16(l.Addr().(*net.TCPAddr).Port))
-	if s.client, s.grace, err = newClient(cfg, s.addr, s.delivered); err != nil {
+	if s.client, s.graces, err = newClient(cfg, s.addr, s.delivered); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("swarm: start torrent client: %w", err)
 	}
+	s.jobs.Go(func() { s.asking.run(s.life.Done()) })
 	s.client.AddDialer(dialer{s})
 	s.client.AddListener(s.listener)
 	return s, nil
@@ -141,18 +149,17 @@ func (s *Swarm) close() {
 	s.http.CloseIdleConnections()
 }
 
-// SetLimits bounds from now on what all connections together carry, in bytes a
-// second; 0 is no limit.
-func (s *Swarm) SetLimits(upload, download release.Rate) {
-	s.limits.upload.set(upload)
-	s.limits.download.set(download)
-}
-
 // SetTrackers says where to announce from now on, as announce URLs.
 func (s *Swarm) SetTrackers(urls []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trackers = urls
+	if slices.Equal(s.trackers, urls) {
+		return
+	}
+	s.trackers = slices.Clone(urls)
+	for _, t := range s.transfers {
+		t.announceNow()
+	}
 }
 
 func (s *Swarm) announceURLs() []string {
@@ -220,7 +227,6 @@ func (s *Swarm) add(m Torrent, file *file) (*transfer, error) {
 	}
 	t := newTransfer(s, m, file)
 	file.onChange = sync.OnceFunc(func() { s.later(func() { s.dropChanged(m.InfoHash) }) })
-	file.onAsk = s.grace.apply
 	s.transfers[short] = t
 	t.open()
 	s.jobs.Go(t.announceLoop)

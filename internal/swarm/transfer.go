@@ -34,6 +34,7 @@ type transfer struct {
 	file   *file
 	counts counts
 	held   holdings // by neighbours
+	grace  *grace
 	turn   int      // at the uplink, which guards it
 	show   *showing // what the seeder shows whom; nil on a peer
 
@@ -47,6 +48,7 @@ type transfer struct {
 	mu      sync.Mutex
 	conns   map[*conn]string         // connections, with the address key of the neighbour
 	offered map[netip.AddrPort]offer // addresses that the client was given to dial
+	known   []netip.AddrPort         // addresses that were named
 
 	nonce     uint64 // of the aliases of addresses
 	standings map[identity]*standing
@@ -60,11 +62,12 @@ type transfer struct {
 
 func newTransfer(s *Swarm, m Torrent, f *file) *transfer {
 	t := &transfer{
-		swarm: s, meta: m, file: f, held: make(holdings, m.Pieces),
+		swarm: s, meta: m, file: f, held: make(holdings, m.Pieces), grace: newGrace(),
 		poke: make(chan struct{}, 1), writeError: make(chan error, 1), conns: map[*conn]string{}, offered: map[netip.AddrPort]offer{},
 		nonce: rand.Uint64(), standings: map[identity]*standing{}, badIPs: map[netip.Addr]int{}, blame: newBlame[*standing](),
 	}
 	f.judged, f.unread = t.pieceJudged, t.pieceUnread
+	f.deciding = func() { s.graces.apply(t.grace) }
 	t.life, t.end = context.WithCancel(s.life)
 	if s.cfg.Role == RoleSeeder {
 		t.show = newShowing(m.Pieces)
@@ -79,6 +82,7 @@ func (t *transfer) open() {
 		size = requestSizeStandard
 	}
 	t.block = min(int64(size), t.meta.PieceLength)
+	t.swarm.graces.enter(t.meta, t.grace)
 	opts := torrent.AddTorrentOpts{
 		Storage: t.file, ChunkSize: pp.Integer(t.block), InfoBytes: t.meta.infoBytes, PieceLayers: t.meta.layers,
 	}
@@ -106,9 +110,13 @@ func (t *transfer) reviewLoop() {
 	}
 }
 
+// complete tells that this node only seeds it.
+func (t *transfer) complete() bool { return t.t.Complete().Bool() }
+
 func (t *transfer) close() {
 	t.end()
 	t.t.Drop()
+	t.swarm.graces.leave(t.meta, t.grace)
 }
 
 // fetch downloads all pieces.
@@ -128,8 +136,12 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 		case now := <-tick.C:
 			update(t.progress())
 			received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
-			if flow.hasCeased(received) {
+			ceased := flow.hasCeased(received, t.swarm.limits.download.rate.Load())
+			if t.grace.hurry(ceased); ceased {
 				t.nudge()
+			}
+			if received == idle.received {
+				t.seek()
 			}
 			if idle.bites(received, now) {
 				t.renew()

@@ -38,9 +38,9 @@ const (
 
 func newUplink(slots int) *uplink { return &uplink{free: slots, typical: firstTypical} }
 
-// acquire waits for a slot, unless done is closed first. The slot is given back
-// by release, which may be called twice.
-func (u *uplink) acquire(turn *int, done <-chan struct{}) (release func(), ok bool) {
+// wait waits for a slot, unless done is closed first. hold must follow: a slot that
+// waits for the upload limit first is none that a neighbour is slow for.
+func (u *uplink) wait(turn *int, done <-chan struct{}) (ok bool) {
 	s := &sender{turn: turn, granted: make(chan struct{})}
 	u.mu.Lock()
 	u.waiting = append(u.waiting, s)
@@ -51,10 +51,10 @@ func (u *uplink) acquire(turn *int, done <-chan struct{}) (release func(), ok bo
 	u.mu.Unlock()
 	select {
 	case <-s.granted:
-		return u.hold(), true
+		return true
 	case <-done:
 		u.withdraw(s)
-		return nil, false
+		return false
 	}
 }
 
@@ -98,6 +98,8 @@ func nextToSend(waiting []*sender) int {
 	return best
 }
 
+// hold begins to use a slot. It is given back by release, which may be called twice,
+// or before that if it takes too long.
 func (u *uplink) hold() (release func()) {
 	begun := time.Now()
 	var once sync.Once

@@ -31,6 +31,14 @@ func TestNextToSend(t *testing.T) {
 	}
 }
 
+// acquire waits for a slot and begins to use it at once.
+func (u *uplink) acquire(turn *int, done <-chan struct{}) (release func(), ok bool) {
+	if !u.wait(turn, done) {
+		return nil, false
+	}
+	return u.hold(), true
+}
+
 // serve has senders ask for a slot in turn while there is none, and returns in
 // which order they then get it.
 func serve(t *testing.T, turns []*int) (order []int) {

@@ -31,6 +31,11 @@ func parseUpload(frame []byte) (upload, error) {
 	}, nil
 }
 
+// parseBlock reads which block the body of a Request, Cancel or Reject names.
+func parseBlock(body []byte) upload {
+	return upload{piece: binary.BigEndian.Uint32(body), begin: binary.BigEndian.Uint32(body[4:]), length: int(binary.BigEndian.Uint32(body[8:]))}
+}
+
 // frameLen is the length of the block's piece frame, in bytes.
 func (u upload) frameLen() int { return pieceHeadLen + u.length }
 
@@ -58,7 +63,7 @@ func (c *conn) sendBlock(f *file, u upload) error {
 	if err != nil {
 		return err
 	}
-	if c.direct != nil && !c.swarm.limits.upload.on() {
+	if c.direct != nil {
 		return c.sendFromFile(f, u, at)
 	}
 	buf := frameBuffers.Get().(*[]byte)
@@ -67,7 +72,7 @@ func (c *conn) sendBlock(f *file, u upload) error {
 	if *buf, err = f.appendBytes(*buf, at, u.length); err != nil {
 		return err
 	}
-	return c.sendPiece(*buf)
+	return c.sendFrame(*buf)
 }
 
 // frameBuffers keeps buffers of sent frames for the next ones.
@@ -102,7 +107,7 @@ func (c *conn) sendFromFile(f *file, u upload, at int64) error {
 		}
 		return err
 	}
-	return c.flushShown()
+	return c.flushQueued()
 }
 
 // splice needs c.writing. Where the file system can't send, it copies.

@@ -20,7 +20,12 @@ const (
 	flowTicks = 8
 )
 
-func (f *flow) hasCeased(received int64) bool {
+// limit is what a tick may bring at most; 0: anything. To come down to it is no
+// ceasing.
+func (f *flow) hasCeased(received, limit int64) bool {
+	if limit > 0 {
+		f.usual = min(f.usual, float64(limit))
+	}
 	got := float64(received - f.received)
 	ceased := f.usual > 0 && got <= f.usual/flowRest // what has not begun can't cease
 	f.received = received
@@ -35,19 +40,12 @@ const maxNudged = 64
 // for. By itself it looks for such requests only when something comes from
 // another neighbour, and in the end nothing does: the last host would wait for
 // one that stalls. What makes it look is a piece that comes to be wanted, not one
-// that is wanted more; and asking for what is complete is the way to have something
-// done under its lock.
+// that is wanted more.
 func (t *transfer) nudge() {
 	if t.neighbours() == 0 {
 		return
 	}
-	missing := t.file.missing(maxNudged)
-	if len(missing) == 0 {
-		return
-	}
-	t.swarm.grace.hurry()
-	t.t.Piece(missing[0]).UpdateCompletion()
-	for _, i := range missing {
+	for _, i := range t.file.missing(maxNudged) {
 		t.t.Piece(i).SetPriority(torrent.PiecePriorityNone) // what it is asked for stays asked for
 		t.t.Piece(i).SetPriority(torrent.PiecePriorityNormal)
 	}

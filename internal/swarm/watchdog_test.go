@@ -25,7 +25,7 @@ func TestFlowCeases(t *testing.T) {
 		got := ""
 		for _, n := range c.ticks {
 			received += n
-			if f.hasCeased(received) {
+			if f.hasCeased(received, 0) {
 				got += "x"
 			} else {
 				got += "."
@@ -34,6 +34,17 @@ func TestFlowCeases(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// Under a limit only what is far below it is a ceasing.
+func TestFlowComesDownToALimit(t *testing.T) {
+	f := flow{usual: 800}
+	if f.hasCeased(20, 20) {
+		t.Error("it ceased at the limit")
+	}
+	if !f.hasCeased(21, 20) {
+		t.Error("next to nothing came, and it did not cease")
 	}
 }
 

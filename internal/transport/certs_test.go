@@ -89,10 +89,13 @@ func (a *authority) issue(role Role, name string, change func(*x509.Certificate)
 	return l
 }
 
-// revoke makes a list of revoked certificates.
-func (a *authority) revoke(leaves ...leaf) []byte {
+// revoke makes a list of revoked certificates, the CA's first.
+func (a *authority) revoke(leaves ...leaf) []byte { return a.list(1, leaves...) }
+
+// list makes the CA's list of that number.
+func (a *authority) list(number int64, leaves ...leaf) []byte {
 	a.t.Helper()
-	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
+	template := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
 	for _, l := range leaves {
 		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: l.cert.SerialNumber, RevocationTime: time.Now()})

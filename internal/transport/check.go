@@ -47,7 +47,7 @@ func (t *trust) check(c *x509.Certificate, w want, now time.Time) error {
 func (w want) matches(id Identity) error {
 	switch {
 	case id.Name == "" || id.Name != release.Printable(id.Name):
-		return fmt.Errorf("certificate of %q has no proper name", id.Name)
+		return fmt.Errorf("certificate of %q has no proper name: want one, of printable characters", id.Name)
 	case id.Fleet == "" || id.Fleet != w.fleet:
 		return fmt.Errorf("certificate of %s is of fleet %q, want %s", id.Name, id.Fleet, w.fleet)
 	case !slices.Contains(knownRoles, id.Role):

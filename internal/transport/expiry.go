@@ -21,19 +21,25 @@ func EndsSoon(expires, now time.Time) bool {
 }
 
 // WatchExpiry writes to the log, from two weeks ahead, that the host's own
-// certificate ends, until ctx does. It returns nil.
+// certificate ends, until ctx does. It returns nil. One that is taken up meanwhile is
+// complained of at once, see keys.renew.
 func (s Security) WatchExpiry(ctx context.Context, log *zap.Logger) error {
 	tick := time.NewTicker(expiryEvery)
 	defer tick.Stop()
 	for {
-		if id := s.Identity(); EndsSoon(id.NotAfter, time.Now()) {
-			log.Warn("certificate ends soon: put a new one in its place, it is read without a restart",
-				zap.String("name", id.Name), zap.Time("expires", id.NotAfter))
-		}
+		warnOfEnd(log, s.Identity(), time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// warnOfEnd complains of a certificate that ends soon.
+func warnOfEnd(log *zap.Logger, id Identity, now time.Time) {
+	if EndsSoon(id.NotAfter, now) {
+		log.Warn("certificate ends soon: put a new one in its place, it is read without a restart",
+			zap.String("name", id.Name), zap.Time("expires", id.NotAfter))
 	}
 }

@@ -3,6 +3,8 @@ package transport
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"net"
 	"net/http"
 	"net/netip"
@@ -41,7 +43,7 @@ type Identity struct {
 // not exactly one of a kind.
 func identify(c *x509.Certificate) Identity {
 	id := Identity{
-		Fleet: one(c.Subject.Organization), Name: c.Subject.CommonName, Role: Role(one(c.Subject.OrganizationalUnit)),
+		Fleet: one(c.Subject.Organization), Name: one(CommonNames(c.Subject)), Role: Role(one(c.Subject.OrganizationalUnit)),
 		Names: slices.Clone(c.DNSNames), NotAfter: c.NotAfter,
 	}
 	for _, ip := range c.IPAddresses {
@@ -50,6 +52,19 @@ func identify(c *x509.Certificate) Identity {
 		}
 	}
 	return id
+}
+
+var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3} // X.520
+
+// CommonNames are all that a subject has. pkix keeps the last one alone, and other
+// programs the first: one that reads a single one can be told another name than they.
+func CommonNames(subject pkix.Name) (names []string) {
+	for _, n := range subject.Names {
+		if s, ok := n.Value.(string); ok && n.Type.Equal(oidCommonName) {
+			names = append(names, s)
+		}
+	}
+	return names
 }
 
 func one(all []string) string {

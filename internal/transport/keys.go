@@ -109,6 +109,9 @@ func (k *keys) look() {
 func (k *keys) renew(m material) (material, error) {
 	t, trustErr := k.readTrust()
 	if trustErr == nil {
+		trustErr = t.follows(m.trust)
+	}
+	if trustErr == nil {
 		m.trust = t
 	}
 	o, ownErr := k.readOwn()
@@ -116,6 +119,9 @@ func (k *keys) renew(m material) (material, error) {
 		ownErr = o.goodFor(m.trust, k.clock())
 	}
 	if ownErr == nil {
+		if !o.cert.Leaf.Equal(m.own.cert.Leaf) {
+			warnOfEnd(k.log, o.id, k.clock()) // the next look at it may be half a day away
+		}
 		m.own = o
 	}
 	k.now.Store(&m)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"crow/internal/release"
 )
@@ -151,6 +152,42 @@ func TestRevocationIsTakenUp(t *testing.T) {
 	}
 }
 
+// An old copy of the list, or none, revokes nothing less than the one in force;
+// nor does a restart know of that one.
+func TestOlderListIsNotTakenUp(t *testing.T) {
+	a, b := newAuthority(t), newAuthority(t)
+	server, f, logs := a.watched(RoleSeeder, "seeder-1")
+	l := a.issue(RolePeer, "web-1", nil)
+	client, _ := a.open(l, nil)
+	addr, _ := greet(t, server)
+	ask := func() error { return hear(client.Dial(t.Context(), addr)) }
+	write(t, f.CA, slices.Concat(a.pem, b.pem))
+	for _, step := range []struct {
+		name    string
+		crl     []byte
+		refused bool
+		why     string
+	}{
+		{"a newer one", a.list(7, l), true, ""},
+		{"an older one", a.list(6), true, "older than the one in force: number 6, not 7"},
+		{"the other CA's alone", b.list(9), true, "is not in it, and number 7 is in force"},
+		{"an older one with the other CA's", slices.Concat(b.list(9), a.list(6)), true, "number 6, not 7"},
+		{"one behind an older one", slices.Concat(a.list(6), a.list(8)), false, ""},
+	} {
+		write(t, f.CRL, step.crl)
+		if err := ask(); errors.Is(err, ErrRefused) != step.refused || !step.refused && err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if step.why != "" {
+			awaitLog(t, logs, step.why)
+		}
+	}
+	write(t, f.CRL, a.list(1))
+	if _, err := Open(f, false, nil); err != nil {
+		t.Errorf("at a start: %v", err)
+	}
+}
+
 // The files are looked at now and then only.
 func TestFilesAreLookedAtNowAndThen(t *testing.T) {
 	a := newAuthority(t)
@@ -165,6 +202,31 @@ func TestFilesAreLookedAtNowAndThen(t *testing.T) {
 		now = now.Add(test.after)
 		if got := k.current().own.id.Name; got != test.name {
 			t.Errorf("after %s: %s", test.after, got)
+		}
+	}
+}
+
+// Who puts a certificate in place that ends soon hears of it then, and once.
+func TestCertificateThatEndsSoonIsToldOfAtOnce(t *testing.T) {
+	a := newAuthority(t)
+	now := time.Now()
+	lasting := func(d time.Duration) leaf {
+		return a.issue(RolePeer, "web-1", func(c *x509.Certificate) { c.NotAfter = now.Add(d) })
+	}
+	f := a.files(lasting(2 * ExpiryNotice))
+	core, logs := observer.New(zap.WarnLevel)
+	k := must[*keys](t)(openKeys(f, zap.New(core), func() time.Time { return now }))
+	k.every = 0
+	for i, change := range []func(){
+		func() {},
+		func() { f.put(t, lasting(ExpiryNotice-time.Hour)) },
+		func() { write(t, f.CRL, a.revoke()) },
+		func() { f.put(t, lasting(2*ExpiryNotice)) },
+	} {
+		change()
+		k.current()
+		if n := logs.FilterMessageSnippet("certificate ends soon").Len(); n != min(i, 1) {
+			t.Errorf("after change %d: told %d times: %s", i, n, logged(logs))
 		}
 	}
 }

@@ -20,7 +20,14 @@ type trust struct {
 	cas     []*x509.Certificate
 	pool    *x509.CertPool
 	revoked map[revocation]time.Time // since when
+	lists   map[caKey]*big.Int       // the number of each CA's newest list
 }
+
+// caKey tells one CA from another: a renewed certificate of the same key is the same
+// CA.
+type caKey string
+
+func caKeyOf(ca *x509.Certificate) caKey { return caKey(ca.RawSubjectPublicKeyInfo) }
 
 // revocation names a certificate as a CRL does (RFC 5280, 5.3).
 type revocation struct{ issuer, serial string }
@@ -32,7 +39,7 @@ func revocationOf(issuer []byte, serial *big.Int) revocation {
 // parseTrust reads the certificates of CAs and, unless crl is nil, their
 // revocation lists; both are PEM.
 func parseTrust(ca, crl []byte) (*trust, error) {
-	t := &trust{pool: x509.NewCertPool(), revoked: map[revocation]time.Time{}}
+	t := &trust{pool: x509.NewCertPool(), revoked: map[revocation]time.Time{}, lists: map[caKey]*big.Int{}}
 	err := eachPEM(ca, "CERTIFICATE", t.addCA)
 	if err == nil && len(t.cas) == 0 {
 		err = errors.New("no certificate in it")
@@ -106,9 +113,39 @@ func (t *trust) addCRL(der []byte) (added bool, err error) {
 		for _, e := range list.RevokedCertificateEntries {
 			t.revoked[revocationOf(list.RawIssuer, e.SerialNumber)] = e.RevocationTime
 		}
+		if n := numberOf(list); t.lists[caKeyOf(ca)] == nil || n.Cmp(t.lists[caKeyOf(ca)]) > 0 {
+			t.lists[caKeyOf(ca)] = n
+		}
 		return true, nil
 	}
 	return false, nil
+}
+
+// numberOf is the list's place among those of its CA (RFC 5280, 5.2.3); one without
+// a number comes before all that have one.
+func numberOf(list *x509.RevocationList) *big.Int {
+	if list.Number == nil {
+		return new(big.Int)
+	}
+	return list.Number
+}
+
+// follows reports why t may not take the place of what is in force: a list of a CA
+// that is still trusted has gone, or is older, and what was revoked since would hold
+// again. That is an old copy, put there by mistake or by somebody who gains by it.
+func (t *trust) follows(before *trust) error {
+	for _, ca := range t.cas {
+		was, is := before.lists[caKeyOf(ca)], t.lists[caKeyOf(ca)]
+		switch {
+		case was == nil:
+		case is == nil:
+			return fmt.Errorf("crl: the list of %q is not in it, and number %d is in force: put back the CA's newest list", ca.Subject.CommonName, was)
+		case is.Cmp(was) < 0:
+			return fmt.Errorf("crl: the list of %q is older than the one in force: number %d, not %d or more; put the CA's newest list there",
+				ca.Subject.CommonName, is, was)
+		}
+	}
+	return nil
 }
 
 // errStranger marks a certificate that the fleet's CA did not sign for such use.

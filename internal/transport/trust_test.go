@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"slices"
 	"strings"
@@ -36,6 +38,10 @@ func samples(a *authority) map[string]sample {
 		"unknown role":  {a.issue("boss", "web-1", nil), `certificate of web-1 is of role "boss", want seeder or peer or tracker or operator`, false},
 		"two roles":     {change(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"peer", "seeder"} }), `is of role ""`, false},
 		"no name":       {a.issue(RolePeer, "", nil), "no proper name", false},
+		"two names": {change(func(c *x509.Certificate) {
+			commonName := asn1.ObjectIdentifier{2, 5, 4, 3}
+			c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: commonName, Value: "web-2"}, {Type: commonName, Value: "web-1"}}
+		}), "no proper name", false},
 		"name with ESC": {a.issue(RolePeer, "web\x1b[2J", nil), "no proper name", false},
 	}
 }

@@ -27,6 +27,7 @@ type bench struct {
 	tools
 	names []string // of the systems and trials to run; http1 first
 	dir   string   // for all files; removed by close
+	lock  *os.File // of dir
 	log   io.Writer
 }
 
@@ -39,7 +40,7 @@ func newBench(o options, i inspection, names []string, log io.Writer) (*bench, e
 	if err := b.checkRoom(); err != nil {
 		return nil, err
 	}
-	if b.dir, err = os.MkdirTemp(o.work, "crowbench-"); err != nil {
+	if b.dir, b.lock, err = workFolder(o.work); err != nil {
 		return nil, err
 	}
 	if i.crow == "" {
@@ -55,7 +56,7 @@ func newBench(o options, i inspection, names []string, log io.Writer) (*bench, e
 }
 
 func (b *bench) close() {
-	if err := os.RemoveAll(b.dir); err != nil {
+	if err := errors.Join(os.RemoveAll(b.dir), b.lock.Close()); err != nil {
 		fmt.Fprintf(b.log, "bench: %v\n", err)
 	}
 }

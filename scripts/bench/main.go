@@ -4,7 +4,8 @@
 // a table for the README. make bench runs it; it needs root.
 //
 // crow is measured twice: in the clear, as the others are, and with all that
-// protects a fleet.
+// protects a fleet. With --scale it is the seeder alone that is measured, by
+// hosts that are simulated.
 //
 // Every figure is taken from outside: a host is done at the modification time
 // of a mark that its own process wrote, CPU comes from wait4, memory from /proc.
@@ -53,6 +54,11 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return exitUnable
 	}
 	machine := inspect(ctx, o.crowBinary)
+	if err := errors.Join(machine.needsCrow(o.wanted()), o.checkPaths(), o.checkFiles()); err != nil {
+		fmt.Fprintf(errs, "bench: %s\n", oneLine(err))
+		return exitUnable
+	}
+	machine.tidy(ctx, o.work, errs)
 	systems, notes := runnable(o.wanted(), machine)
 	for _, note := range notes {
 		fmt.Fprintf(errs, "bench: %s\n", note)
@@ -68,14 +74,18 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	defer b.close()
 	r := report{Facts: gather(ctx, b.tools.crow, strings.Join(args, " ")), LeftOut: notes}
-	r.Results, err = b.run(ctx)
+	if o.fleetSize > 0 {
+		r.Scale, err = b.scale(ctx)
+	} else {
+		r.Results, err = b.run(ctx)
+	}
 	return conclude(ctx, r, err, o.json, out, errs)
 }
 
 // conclude prints what was measured, also after an interruption or an error.
 func conclude(ctx context.Context, r report, err error, path string, out, errs io.Writer) int {
 	r.Interrupted = ctx.Err() != nil
-	if len(r.Results) > 0 {
+	if !r.empty() {
 		fmt.Fprint(out, r.markdown())
 		err = errors.Join(err, r.writeJSON(path))
 	}
@@ -86,7 +96,7 @@ func conclude(ctx context.Context, r report, err error, path string, out, errs i
 	case r.Interrupted:
 		fmt.Fprintln(errs, "bench: interrupted; its namespaces and files are removed")
 		return exitInterrupted
-	case err != nil && len(r.Results) == 0:
+	case err != nil && r.empty():
 		return exitUnable
 	case err != nil || r.failed():
 		return exitFailed

@@ -12,5 +12,10 @@ func TestMain(m *testing.M) {
 	if code, ok := playRole(os.Args[1:]); ok {
 		os.Exit(code)
 	}
+	if len(os.Args) == 3 && os.Args[1] == hangRole {
+		if err := hang(os.Args[2:]); err != nil {
+			os.Exit(exitFailed)
+		}
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // network namespace of its own, joined by a bridge in one more. Nothing of it
 // touches the machine's own network.
 type network struct {
-	prefix string // of its namespaces; has the process's id, so that two benches don't meet
+	prefix string // of its namespaces; has the process's id and a random part, so that no two benches meet
 	hosts  int    // besides host 0
 	made   []string
 	shaped map[int]bitrate
@@ -24,7 +25,7 @@ const bridgePort = "p" // with the host's number: its end of the link at the bri
 // newNetwork makes a network with no limits on its links. It leaves nothing
 // behind when it fails.
 func newNetwork(ctx context.Context, hosts int) (*network, error) {
-	n := &network{prefix: fmt.Sprintf("crowbench%d-", os.Getpid()), hosts: hosts, shaped: map[int]bitrate{}}
+	n := &network{prefix: fmt.Sprintf("crowbench%d-%04x-", os.Getpid(), rand.N(1<<16)), hosts: hosts, shaped: map[int]bitrate{}}
 	if err := n.build(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("make network namespaces: %w", err), n.close())
 	}

@@ -23,7 +23,9 @@ func inspect(ctx context.Context, crow string) inspection {
 	_, err := command(ctx, debianPython, "-c", "import libtorrent")
 	i.libtorrent = err == nil
 	if path, err := exec.LookPath(crow); err == nil {
-		i.crow = path
+		if version, err := command(ctx, path, "version"); err == nil && strings.HasPrefix(version, "crow ") {
+			i.crow = path
+		}
 	}
 	if list, err := command(ctx, "ip", "netns", "list"); err == nil {
 		i.leftBehind = leftBehind(list, func(pid string) bool { _, err := os.Stat("/proc/" + pid); return err == nil })
@@ -36,18 +38,28 @@ type need struct {
 	met     bool
 	missing string
 	remedy  string
-	of      []string // systems; empty: all
+	of      []string // systems; empty: all that have a network
 }
 
 func (i inspection) needs() []need {
-	crow := []string{nameAria2, nameLibtorrent, nameCrow, nameCrowTLS, nameUneven, nameLate, nameApps}
 	return []need{
 		{i.root, "network namespaces need root", "run bin/bench, which make bench builds, with sudo and the same flags", nil},
 		{i.ip && i.tc, "ip or tc is missing", "apt-get install iproute2", nil},
-		{i.crow != "", "there is no crow at " + i.crowAsked + ", whose tracker the other BitTorrent clients use too", "make build", crow},
 		{i.aria2, "aria2c is missing", "apt-get install aria2", []string{nameAria2}},
 		{i.libtorrent, debianPython + " has no libtorrent", "apt-get install python3-libtorrent", []string{nameLibtorrent}},
 	}
+}
+
+// needsCrow is why nothing is to run where crow is missing: bench is there to
+// measure it, and a table without it is no result. The other BitTorrent clients use
+// its tracker.
+func (i inspection) needsCrow(wanted []string) error {
+	without := []string{nameHTTP1, nameHTTP}
+	of := slices.DeleteFunc(slices.Clone(wanted), func(name string) bool { return slices.Contains(without, name) })
+	if i.crow != "" || len(of) == 0 {
+		return nil
+	}
+	return fmt.Errorf("--crow-binary: there is no crow at %s, which %s need: make build, or --systems http1,http", i.crowAsked, strings.Join(of, ", "))
 }
 
 // runnable are the wanted systems that can run here, and for people what is
@@ -60,7 +72,7 @@ func runnable(wanted []string, i inspection) (systems, notes []string) {
 		}
 		var out []string
 		systems = slices.DeleteFunc(systems, func(name string) bool {
-			gone := n.of == nil || slices.Contains(n.of, name)
+			gone := n.of == nil && name != nameScale || slices.Contains(n.of, name)
 			if gone {
 				out = append(out, name)
 			}
@@ -69,10 +81,6 @@ func runnable(wanted []string, i inspection) (systems, notes []string) {
 		if len(out) > 0 {
 			notes = append(notes, fmt.Sprintf("%s left out: %s; %s", strings.Join(out, ", "), n.missing, n.remedy))
 		}
-	}
-	if len(i.leftBehind) > 0 && len(systems) > 0 {
-		notes = append(notes, "a bench that was killed left namespaces behind; to remove them: ip netns del "+
-			strings.Join(i.leftBehind, "; ip netns del "))
 	}
 	return systems, notes
 }

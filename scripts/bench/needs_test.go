@@ -19,10 +19,6 @@ func TestRunnable(t *testing.T) {
 		{"no ip, not root: one reason will do", func(i *inspection) { i.ip, i.root = false, false }, "", []string{"root"}},
 		{"no aria2", func(i *inspection) { i.aria2 = false }, "http1 http libtorrent crow crow-tls crow --apps", []string{"apt-get install aria2"}},
 		{"no libtorrent", func(i *inspection) { i.libtorrent = false }, "http1 http aria2 crow crow-tls crow --apps", []string{"python3-libtorrent"}},
-		{"no crow", func(i *inspection) { i.crow = "" }, "http1 http", []string{"no crow at bin/crow"}},
-		{"neither", func(i *inspection) { i.crow, i.aria2 = "", false }, "http1 http", []string{"aria2, libtorrent, crow, crow-tls, crow --apps left out"}},
-		{"leftovers", func(i *inspection) { i.leftBehind = []string{"crowbench1-0", "crowbench1-1"} }, "http1 http aria2 libtorrent crow crow-tls crow --apps",
-			[]string{"ip netns del crowbench1-0; ip netns del crowbench1-1"}},
 	} {
 		i := full
 		test.lack(&i)
@@ -35,6 +31,30 @@ func TestRunnable(t *testing.T) {
 			if !strings.Contains(notes[n], words) {
 				t.Errorf("%s: note %q lacks %q", test.name, notes[n], words)
 			}
+		}
+	}
+}
+
+// A --scale has no network of its own.
+func TestScaleNeedsNoRoot(t *testing.T) {
+	if got, notes := runnable([]string{nameScale}, inspection{crow: "/bin/crow"}); len(got) != 1 || len(notes) > 0 {
+		t.Errorf("got %v, %q", got, notes)
+	}
+}
+
+func TestNeedsCrow(t *testing.T) {
+	for _, test := range []struct {
+		crow   string
+		wanted []string
+		want   string
+	}{
+		{"/bin/crow", []string{nameHTTP1, nameCrow}, ""},
+		{"", []string{nameHTTP1, nameHTTP}, ""},
+		{"", []string{nameHTTP1, nameAria2, nameApps}, "no crow at bin/crow, which aria2, crow --apps need"},
+	} {
+		err := inspection{crow: test.crow, crowAsked: "bin/crow"}.needsCrow(test.wanted)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q, %v: %v", test.crow, test.wanted, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +19,9 @@ const (
 	maxHosts = 1000 // the bridge has 1024 ports
 	maxApps  = 16
 	maxRuns  = 100
+
+	maxScale   = 10_000
+	maxDeploys = 100_000
 )
 
 const usage = `usage: bench [flags]    (or: make bench BENCH_FLAGS='...')
@@ -26,6 +30,8 @@ Times bringing one random file from host 0 to N hosts in network namespaces.
 Without flags: 16 hosts, 64 MiB, 50mbit links, all systems, one run; about five minutes.
 --preset equal is the whole table: five scenarios, five runs; about three and a half hours,
 more than two of them plain HTTP to all hosts at once (leave it out: --systems http1,aria2,libtorrent,crow,crow-tls).
+--scale 1000 measures the seeder of a large fleet instead, in half a minute and without root;
+--scale 20 --deploys 1000 what many deploys leave there.
 
 `
 
@@ -39,6 +45,8 @@ type options struct {
 	limit      time.Duration // of one system's run; 0: by the yardstick
 	uneven     bool          // also crow with one host at a tenth of the others' rate
 	late       bool          // also crow with one host that starts halfway
+	fleetSize  int           // of a --scale, which is all that is run then; 0: none
+	deploys    int           // of a --scale, one after another
 	apps       int           // also crow with so many apps pushed at once; below 2: not
 	json       string        // path of the figures; empty: none
 	logs       string        // folder for the logs of failed runs; empty: they are removed
@@ -48,6 +56,9 @@ type options struct {
 // wanted are the systems and trials that were asked for, in the order in which
 // they run: the yardstick first, trials after what they are compared with.
 func (o options) wanted() []string {
+	if o.fleetSize > 0 {
+		return []string{nameScale}
+	}
 	all := o.systems
 	for _, t := range []struct {
 		name string
@@ -104,6 +115,8 @@ func define(flags *flag.FlagSet, o *options, raw *rawOptions) {
 	flags.BoolVar(&o.uneven, "uneven", false, "also crow with one host at a tenth of the others' rate, where links are shaped")
 	flags.BoolVar(&o.late, "join-late", false, "also crow with one host that starts halfway")
 	flags.IntVar(&o.apps, "apps", 0, "also crow with so many apps pushed at once to the same hosts")
+	flags.IntVar(&o.fleetSize, "scale", 0, "in place of transfers: one seeder and so many simulated hosts, which move no bytes")
+	flags.IntVar(&o.deploys, "deploys", 1, "with --scale: so many deploys in a row, by fast hosts, and what they leave")
 	flags.StringVar(&o.json, "json", "", "`FILE` that gets every figure of every run")
 	flags.StringVar(&o.logs, "logs", "", "`FOLDER` that gets the logs of failed runs")
 	flags.StringVar(&o.work, "work", os.TempDir(), "`FOLDER` for the files that are moved")
@@ -111,6 +124,9 @@ func define(flags *flag.FlagSet, o *options, raw *rawOptions) {
 
 // complete parses the raw values and checks all.
 func (o *options) complete(raw rawOptions, given map[string]bool) error {
+	if given["scale"] || given["deploys"] {
+		return o.completeScale(given)
+	}
 	var err error
 	if o.scenarios, err = scenariosOf(raw, given); err != nil {
 		return err
@@ -126,7 +142,7 @@ func (o *options) complete(raw rawOptions, given map[string]bool) error {
 			return fmt.Errorf("--piece: %w", err)
 		}
 	}
-	if err := o.check(); err != nil {
+	if err := cmp.Or(o.check(), o.checkTrials()); err != nil {
 		return err
 	}
 	// What a trial is compared with has to run too.
@@ -134,6 +150,23 @@ func (o *options) complete(raw rawOptions, given map[string]bool) error {
 		o.systems = append(o.systems, nameCrow)
 	}
 	return nil
+}
+
+// completeScale checks what is asked of a --scale. It knows no links and no other
+// systems.
+func (o *options) completeScale(given map[string]bool) error {
+	for _, name := range []string{"preset", "hosts", "size", "rate", "systems", "piece", "uneven", "join-late", "apps"} {
+		if given[name] {
+			return fmt.Errorf("--%s: --scale and --deploys go without it", name)
+		}
+	}
+	switch {
+	case o.fleetSize < 1 || o.fleetSize > maxScale:
+		return fmt.Errorf("--scale %d: want 1 to %d hosts", o.fleetSize, maxScale)
+	case o.deploys < 1 || o.deploys > maxDeploys:
+		return fmt.Errorf("--deploys %d: want 1 to %d", o.deploys, maxDeploys)
+	}
+	return o.check()
 }
 
 func (o *options) check() error {
@@ -147,6 +180,11 @@ func (o *options) check() error {
 	case o.piece != 0 && (o.piece < 16<<10 || o.piece&(o.piece-1) != 0):
 		return fmt.Errorf("--piece %s: want a power of two of 16KiB or more", o.piece)
 	}
+	return nil
+}
+
+// checkTrials makes sure that there is what trials change.
+func (o *options) checkTrials() error {
 	shaped := func(s scenario) bool { return s.Rate > 0 }
 	if o.uneven && !slices.ContainsFunc(o.scenarios, shaped) {
 		return errors.New("--uneven: wants shaped links, such as --rate 50mbit")

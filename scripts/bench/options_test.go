@@ -38,6 +38,8 @@ func TestOptions(t *testing.T) {
 		{"--systems aria2 --join-late", 1, 1, "http1 aria2 crow crow --join-late"},
 		{"--systems crow,http --uneven --join-late --apps 3", 1, 1, "http1 crow http crow --uneven crow --join-late crow --apps"},
 		{"--systems http --rate none --apps 1", 1, 1, "http1 http"},
+		{"--scale 1000 --runs 2", 2, 0, "crow --scale"},
+		{"--scale 20 --deploys 1000", 1, 0, "crow --scale"},
 		{"--piece 256KiB --limit 5m --hosts 1 --systems http1", 1, 1, "http1"},
 	} {
 		o, err := parseOptions(strings.Fields(test.args), io.Discard)
@@ -69,6 +71,13 @@ func TestBadOptions(t *testing.T) {
 		"--piece 8KiB":             "--piece",
 		"--rate none --uneven":     "--uneven",
 		"--hosts 1 --join-late":    "--join-late",
+		"--scale 0":                "--scale",
+		"--scale 10001":            "--scale",
+		"--deploys 2":              "--scale",
+		"--scale 20 --deploys 0":   "--deploys",
+		"--scale 20 --hosts 4":     "--hosts",
+		"--scale 20 --apps 2":      "--apps",
+		"--scale 20 --runs 0":      "--runs",
 		"--what":                   "what",
 		"crow":                     "flags only",
 	} {

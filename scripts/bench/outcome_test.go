@@ -60,11 +60,24 @@ func TestSecondsSince(t *testing.T) {
 }
 
 func TestParsePeak(t *testing.T) {
-	if got := parsePeak("Name:\tcrow\nVmPeak:\t 2000 kB\nVmHWM:\t   35432 kB\nVmRSS:\t 100 kB\n"); got != 35432<<10 {
+	if got := parseMemory("Name:\tcrow\nVmPeak:\t 2000 kB\nVmHWM:\t   35432 kB\nVmRSS:\t 100 kB\n", "VmHWM:"); got != 35432<<10 {
 		t.Error(got)
 	}
-	if got := parsePeak("Name:\tkthread\n"); got != 0 {
+	if got := parseMemory("Name:\tkthread\n", "VmHWM:"); got != 0 {
 		t.Error(got)
+	}
+}
+
+func TestParseCPU(t *testing.T) {
+	const rest = " S 1 2 3 4 5 6 7 8 9 10 150 25 7 8 20 0 11 0 99"
+	for stat, want := range map[string]time.Duration{"12 (crow)" + rest: 1750 * time.Millisecond, "12 (a) b (c))" + rest: 1750 * time.Millisecond, "12 (crow) S 1": -1, "": -1} {
+		got, err := parseCPU(stat)
+		if err != nil {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q: got %s, %v", stat, got, err)
+		}
 	}
 }
 

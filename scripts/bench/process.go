@@ -33,7 +33,8 @@ type job struct {
 	part part
 	env  []string // NAME=value, besides bench's own
 	args []string
-	ends bool // it ends by itself with 0; any other end of a process is a failure
+	ends bool // it ends by itself, with code; any other end of a process is a failure
+	code int
 }
 
 // process is a job that was started.
@@ -47,6 +48,15 @@ type process struct {
 	stopped bool          // by us
 }
 
+// within are the arguments that run a job in its host's namespace; without a
+// network it is run as it is.
+func (n *network) within(j job) []string {
+	if n == nil {
+		return j.args
+	}
+	return append([]string{"ip", "netns", "exec", n.name(j.host)}, j.args...)
+}
+
 // start runs a job in its host's namespace, in a process group of its own,
 // which Ctrl-C at the terminal does not reach. The kernel kills it should bench
 // be killed. ip execs the program in its own place: the process is the program.
@@ -57,9 +67,10 @@ func (n *network) start(dir string, j job) (*process, error) {
 		return nil, err
 	}
 	defer log.Close() // the process has it too
-	p.cmd = exec.Command("ip", append([]string{"netns", "exec", n.name(j.host)}, j.args...)...)
+	args := n.within(j)
+	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append(os.Environ(), j.env...)
+	p.cmd.Env = append(environ(), j.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", j.name, err)
@@ -82,7 +93,7 @@ func (p *process) ended() bool {
 
 // fault is why the process ended where it should not have; nil while it runs.
 func (p *process) fault() error {
-	if p.stopped || !p.ended() || p.ends && p.err == nil {
+	if p.stopped || !p.ended() || p.ends && p.cmd.ProcessState.ExitCode() == p.code {
 		return nil
 	}
 	err := p.err
@@ -153,14 +164,14 @@ func peakOf(pid int) int64 {
 	if err != nil {
 		return 0
 	}
-	return parsePeak(string(b))
+	return parseMemory(string(b), "VmHWM:")
 }
 
-// parsePeak finds VmHWM in a /proc/PID/status: what was in memory at most,
-// mapped files included.
-func parsePeak(status string) int64 {
+// parseMemory finds VmHWM or VmRSS in a /proc/PID/status, in bytes: what is in
+// memory at most, or now, mapped files included.
+func parseMemory(status, key string) int64 {
 	for line := range strings.Lines(status) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if value, ok := strings.CutPrefix(line, key); ok {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 			if err == nil {
 				return kib << 10

@@ -13,6 +13,12 @@ type report struct {
 	LeftOut     []string `json:"left_out"`
 	Interrupted bool     `json:"interrupted"`
 	Results     []result `json:"results"`
+	Scale       *scaled  `json:"scale,omitempty"` // of --scale, which has no results
+}
+
+// empty reports whether nothing was measured.
+func (r report) empty() bool {
+	return len(r.Results) == 0 && (r.Scale == nil || len(r.Scale.Outcomes) == 0)
 }
 
 // result is a scenario's.
@@ -45,6 +51,9 @@ func (r report) markdown() string {
 	}
 	for _, one := range r.Results {
 		b.WriteString("\n" + one.markdown())
+	}
+	if r.Scale != nil {
+		return b.String() + "\n" + r.Scale.markdown() + "\n" + scaleLegend
 	}
 	b.WriteString("\n" + legend)
 	return b.String()
@@ -79,7 +88,7 @@ func (r report) failed() bool {
 			return true
 		}
 	}
-	return false
+	return r.Scale != nil && len(r.Scale.failures()) > 0
 }
 
 // writeJSON writes every figure of every run; an empty path writes nothing.

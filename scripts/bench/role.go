@@ -14,12 +14,13 @@ import (
 )
 
 // roleFlag makes bench play one end of the plain HTTP transfer, in a host's
-// namespace: it needs no web server and no curl.
+// namespace: it needs no web server and no curl. Or all hosts of a --scale.
 const roleFlag = "--as"
 
 var roles = map[string]func(ctx context.Context, args []string) error{
-	"server": serveFile, // ADDRESS FILE
-	"client": fetchFile, // URL FILE MARK
+	"server": serveFile,     // ADDRESS FILE
+	"client": fetchFile,     // URL FILE MARK
+	"hosts":  simulateHosts, // CONFIG
 }
 
 // playRole runs a role, if the arguments name one, until it is told to stop.

@@ -68,6 +68,8 @@ func nothingLeft(t *testing.T, work string) {
 // TestSmoke runs what of the systems is installed, whole, at their smallest.
 func TestSmoke(t *testing.T) {
 	needNamespaces(t)
+	t.Setenv("CROW_CONFIG", "/none") // the caller's own; no push could read it
+	t.Setenv("CROW_OUTPUT", "json")
 	work, figures := t.TempDir(), filepath.Join(t.TempDir(), "figures.json")
 	var out, errs strings.Builder
 	code := run(context.Background(), []string{

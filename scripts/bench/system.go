@@ -19,6 +19,7 @@ const (
 	nameUneven = "crow --uneven"
 	nameLate   = "crow --join-late"
 	nameApps   = "crow --apps"
+	nameScale  = "crow --scale"
 )
 
 // system brings the stage's file to hosts and tells how that went.

@@ -102,9 +102,9 @@ func namesOf(outcomes []outcome) []string {
 func findingTable(all []finding) string {
 	var rows [][]string
 	for _, f := range all {
-		rows = append(rows, []string{f.Trial + ": " + f.Figure, fmt.Sprint(f.Runs), f.Spread.text(hundredths)})
+		rows = append(rows, []string{f.Trial + ": " + f.Figure, fmt.Sprint(f.Runs), f.Spread.text(hundredths), f.must(), f.verdict()})
 	}
-	return markdownTable([]string{"trial", "runs", "ratio"}, rows)
+	return markdownTable([]string{"trial", "runs", "ratio", "must be", "verdict"}, rows)
 }
 
 func whole(v float64) string { return fmt.Sprintf("%.0f", v) }

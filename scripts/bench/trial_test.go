@@ -20,11 +20,11 @@ func TestFindings(t *testing.T) {
 		plain(4, 10, 10, 10), {System: nameUneven, Run: 4, Failure: "stalled"},
 	}
 	want := []finding{
-		{nameUneven, "the others over a run with even links", 2, spread{1.075, 1.05, 1.1}},
-		{nameUneven, "the slow host over ten times http1", 2, spread{1.15, 1.1, 1.2}},
-		{nameLate, "the late host's own time over http1", 1, spread{1.1, 1.1, 1.1}},
-		{nameLate, "the others over a run where none is late", 1, spread{1, 1, 1}},
-		{nameApps, "the last app's end over the sum of each alone", 1, spread{1, 1, 1}},
+		{nameUneven, "the others over a run with even links", 1.1, 2, spread{1.075, 1.05, 1.1}},
+		{nameUneven, "the slow host over ten times http1", 0, 2, spread{1.15, 1.1, 1.2}},
+		{nameLate, "the late host's own time over http1", 1.3, 1, spread{1.1, 1.1, 1.1}},
+		{nameLate, "the others over a run where none is late", 0, 1, spread{1, 1, 1}},
+		{nameApps, "the last app's end over the sum of each alone", 1.15, 1, spread{1, 1, 1}},
 	}
 	got := findings(outcomes, 3)
 	for i := range got {
@@ -35,6 +35,24 @@ func TestFindings(t *testing.T) {
 	}
 	if got := findings(outcomes[:2], 0); got != nil {
 		t.Errorf("without trials: %v", got)
+	}
+}
+
+// Each trial's line says what it is held to and whether it was.
+func TestVerdicts(t *testing.T) {
+	got := findingTable([]finding{
+		{nameUneven, "the others", mostSlowed, 2, spread{1.104, 1, 1.2}}, {nameUneven, "the slow host", 0, 2, spread{1.15, 1.15, 1.15}},
+		{nameLate, "the late host", mostLate, 1, spread{1.31, 1.31, 1.31}}, {nameApps, "the last app", mostApps, 1, spread{0.9, 0.9, 0.9}},
+	})
+	const want = `| trial | runs | ratio | must be | verdict |
+|---|---:|---:|---:|---:|
+| crow --uneven: the others | 2 | 1.10 (1.00-1.20) | at most 1.10 | held |
+| crow --uneven: the slow host | 2 | 1.15 | - | - |
+| crow --join-late: the late host | 1 | 1.31 | at most 1.30 | **missed** |
+| crow --apps: the last app | 1 | 0.90 | at most 1.15 | held |
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 const (
 	failedBurst = 20               // entries that a caller may have at once
 	failedEvery = 30 * time.Second // until it may have one more
-	maxCallers  = 64               // told apart; more of them, which only a seeder without TLS has, share one rate
+	maxCallers  = 64               // told apart; more of them, hosts that try what is not theirs or a seeder without TLS, share one rate
 )
 
 // otherCallers is the key of those that are too many to tell apart.

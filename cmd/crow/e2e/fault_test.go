@@ -342,7 +342,7 @@ func TestDamagedStore(t *testing.T) {
 	f.peers[0].stop() // it has a good copy: the next host must not be saved by it
 	second := f.addPeer(peerConfig{labels: "{role: db}"})
 	f.awaitHosts(1)
-	wantLine(t, f.crow("deploy", "web@1", "--target", "role=db"), 1, "web@1", "damaged")
+	wantLine(t, f.crow("deploy", "web@1", "--target", "role=db"), 7, "web@1", "damaged")
 	r := f.crow("push", a, "--app", "web", "--version", "1", "--target", "role=db", "--timeout", "60s")
 	if r.code != 0 || !strings.Contains(r.stderr, "damaged") {
 		t.Fatalf("push of the same build: %+v", r)

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -110,15 +112,51 @@ func TestRollbackNeedsASignature(t *testing.T) {
 	}
 }
 
+// Where hosts want two signatures, no one has both keys.
+func TestRollbackByTwoPeople(t *testing.T) {
+	f := startSeeder(t, "")
+	bob, key := f.own.newSigner("bob")
+	ann := f.own.path("signing.key")
+	f.addPeer(peerConfig{app: hook(t, "", "exit 0"), trust: fmt.Sprintf("{keys: [%q, %q], threshold: 2}", f.own.signer.Public(), key.Public())})
+	f.awaitHosts(1)
+	for _, v := range []string{"1.0", "2.0"} {
+		f.push(0, artifact(t, 1000), v, "--sign-key", ann, "--sign-key", bob)
+	}
+	wantLine(t, f.crow("rollback", "web", "--to", "1.0"), 7, "rollback statement of web@1.0", "1 of 2")
+
+	file := filepath.Join(t.TempDir(), "back.json")
+	if r := f.crow("rollback", "web", "--to", "1.0", "--out", file); r.code != 0 || !strings.Contains(r.stdout, "signatures: 1") {
+		t.Fatalf("the statement: %+v", r)
+	}
+	if live := f.peers[0].live(); live != "2.0" {
+		t.Errorf("a statement alone brought %s", live)
+	}
+	wantLine(t, f.crow("rollback", "web", "--to", "1.0", "--out", file), 2, "is there already")
+	wantLine(t, f.crow("rollback", "db", "--statement", file, "--sign-key", bob), 2, "for the app web")
+	wantLine(t, f.crow("rollback", "--statement", file), 7, "1 of 2") // by the same one again
+	if r := f.crow("rollback", "--statement", file, "--sign-key", bob); r.code != 0 {
+		t.Fatalf("with the second signature: %+v", r)
+	}
+	if live := f.peers[0].live(); live != "1.0" {
+		t.Errorf("the host runs %s", live)
+	}
+	f.push(0, artifact(t, 1000), "3.0", "--sign-key", ann, "--sign-key", bob)
+	wantLine(t, f.crow("rollback", "--statement", file, "--sign-key", bob), 7, "newer release since", "crow rollback web --to 1.0 --out FILE")
+}
+
 func TestExpiredReleaseIsRefused(t *testing.T) {
 	f := startFleet(t, 1, peerConfig{app: hook(t, "", "exit 0")})
-	f.push(0, artifact(t, 1000), "1.0", "--expires", "3s")
+	a := artifact(t, 1000)
+	f.push(0, a, "1.0", "--expires", "3s")
 	f.eventually(10*time.Second, "the release expires", func() error {
 		if r := f.crow("deploy", "web@1.0"); r.code != 7 || !strings.Contains(r.stderr, "expired") {
 			return fmt.Errorf("%+v", r)
 		}
 		return nil
 	})
+	second, _ := f.own.newSigner("second")
+	sum := sha256.Sum256([]byte(mustRead(t, a)))
+	wantLine(t, f.crow("sign", "web@1.0", "--sign-key", second, "--sha256", hex.EncodeToString(sum[:])), 7, "web@1.0 expired on", "another version")
 }
 
 // A seeder whose disk somebody has edited can make hosts run nothing that was not
