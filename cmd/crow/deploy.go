@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v3"
 
@@ -14,17 +15,10 @@ func (a *app) deploy() *cli.Command {
 		Name:        "deploy",
 		Usage:       "deploy a release to hosts and wait until it is live",
 		ArgsUsage:   "APP@VERSION",
-		Description: rolloutHelp,
-		Flags:       append(deployFlags(), signKeyFlag()),
+		Description: rolloutHelp + deployFileHelp,
+		Flags:       append(deployFlags(), signKeyFlag(), fileFlag()),
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
-			if cmd.Args().Len() != 1 {
-				return usagef("deploy: which release? want APP@VERSION")
-			}
-			ref, err := release.ParseRef(cmd.Args().First())
-			if err != nil {
-				return err
-			}
-			o, err := rolloutOf(cmd, ref)
+			o, err := deployOf(cmd)
 			if err != nil {
 				return err
 			}
@@ -43,4 +37,47 @@ func (a *app) deploy() *cli.Command {
 			return s.rollOut(ctx, c, s.newPrinter(), o)
 		}),
 	}
+}
+
+const deployFileHelp = `
+
+With -f all this is in a file, YAML or JSON, that a pipeline keeps beside the code:
+
+   app: web
+   version: 1.42.0
+   target: role=web
+   wave: 1,10%,100%
+   wave_pause: 5m
+
+It knows exclude, hosts_at_once, max_failures, on_failure, fetch_only, idempotency_key,
+timeout and detach, too. Arguments and flags beside it replace what it says. The document
+that --output json writes of a deploy asks for that deploy again.`
+
+func fileFlag() cli.Flag {
+	return &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` that says what to deploy and how; - is standard input"}
+}
+
+// deployOf is the deploy that a file asks for, if one is named, and that the command
+// line does.
+func deployOf(cmd *cli.Command) (rollout, error) {
+	o := rollout{timeout: defaultTimeout}
+	var err error
+	if cmd.IsSet("file") {
+		if o, err = readRollout(cmd.String("file")); err != nil {
+			return o, err
+		}
+	}
+	switch {
+	case cmd.Args().Present():
+		if o.ref, err = release.ParseRef(cmd.Args().First()); err != nil {
+			return o, err
+		}
+	case o.ref == (release.Ref{}):
+		return o, usagef("deploy: which release? want APP@VERSION, or a file that names app and version")
+	default:
+		if err := o.ref.Validate(); err != nil {
+			return o, fmt.Errorf("deploy file %s: %w", cmd.String("file"), err)
+		}
+	}
+	return o, o.take(cmd)
 }

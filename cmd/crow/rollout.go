@@ -142,6 +142,9 @@ func parseWaves(text string) (waves []release.Share, err error) {
 }
 
 func (o rollout) validate() error {
+	if err := o.selector.Validate(); err != nil {
+		return err
+	}
 	switch {
 	case o.timeout <= 0:
 		return usagef("--timeout %s: want a time above zero, such as 30m", o.timeout)
