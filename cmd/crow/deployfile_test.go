@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,32 @@ func TestDeployFileSlips(t *testing.T) {
 		d := diagnose(err)
 		if d.code != exitUsage || !strings.HasPrefix(d.text, "deploy file "+path+": ") || !strings.Contains(d.text, c.want) || c.hint != "" && d.hint != c.hint {
 			t.Errorf("%.40q: %+v, want %q", c.text, d, c.want)
+		}
+	}
+}
+
+// TestReadmeDeployFile holds that the README's example is a deploy, and knows all keys.
+func TestReadmeDeployFile(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(module, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(readme), "# crow deploy -f deploy.yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	path := filepath.Join(t.TempDir(), "deploy.yaml")
+	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := readRollout(path)
+	if err == nil {
+		err = o.validate()
+	}
+	if err != nil || o.ref.App != "web" || len(o.steps.Waves) != 3 {
+		t.Errorf("%v in\n%s", err, example)
+	}
+	for _, k := range yamlKeys(reflect.TypeFor[deployFile](), "") {
+		if !strings.Contains(example, k.name) {
+			t.Errorf("the example does not tell of %s", k.name)
 		}
 	}
 }

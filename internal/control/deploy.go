@@ -107,7 +107,7 @@ const (
 	WaveEnded   WaveState = "ended" // its hosts are active or have failed
 )
 
-// Bounds of a deploy's texts, in bytes.
+// MaxKeyLen bounds an idempotency key, in bytes.
 const MaxKeyLen = 128
 
 // Verb is what Steer does to a deploy.
