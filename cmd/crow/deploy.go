@@ -14,7 +14,7 @@ func (a *app) deploy() *cli.Command {
 	return &cli.Command{
 		Name:        "deploy",
 		Usage:       "deploy a release to hosts and wait until it is live",
-		ArgsUsage:   "APP@VERSION",
+		ArgsUsage:   "[APP@VERSION]",
 		Description: rolloutHelp + deployFileHelp,
 		Flags:       append(deployFlags(), signKeyFlag(), fileFlag()),
 		Action: a.action(1, func(ctx context.Context, cmd *cli.Command, s *session) error {
@@ -25,6 +25,9 @@ func (a *app) deploy() *cli.Command {
 			if o.goesBack() && !o.dryRun {
 				if o.signer, err = s.signer(ctx, cmd); err != nil {
 					return err
+				}
+				if len(o.signer.keys) == 0 && s.tls.Cert != "" {
+					s.note("the way back is not signed: hosts that trust keys will refuse it (--sign-key, %s, or sign_keys in the config)", envSigningKey)
 				}
 			}
 			c, err := s.client()

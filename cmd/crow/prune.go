@@ -24,7 +24,7 @@ func (a *app) prune() *cli.Command {
 		Description: pruneHelp,
 		HideHelp:    true,
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "keep", Usage: "the newest `N` releases of each app stay"},
+			&cli.IntFlag{Name: "keep", Usage: "the newest `N` releases of each app stay", HideDefault: true},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be removed, and remove nothing"},
 		},
 		OnUsageError: usageErrorOf,

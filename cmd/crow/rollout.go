@@ -27,10 +27,10 @@ as the hosts' threshold.`
 func rolloutFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "wave", Usage: "`SHARES` of the hosts that are live at the end of each wave, such as 1,10%,100% (default: one wave)"},
-		&cli.DurationFlag{Name: "wave-pause", Usage: "how long to wait from a wave's end to the next"},
-		&cli.IntFlag{Name: "hosts-at-once", Usage: "`N` hosts at most go live at the same time (default: all of a wave)"},
+		&cli.DurationFlag{Name: "wave-pause", Usage: "how long to wait from a wave's end to the next (default: not at all)", HideDefault: true},
+		&cli.IntFlag{Name: "hosts-at-once", Usage: "`N` hosts at most go live at the same time (default: all of a wave)", HideDefault: true},
 		&cli.StringFlag{Name: "max-failures", Usage: "`N|P%` of the hosts that may fail before the deploy stops (default: none with --wave, --hosts-at-once or --on-failure; else nothing stops it)"},
-		&cli.StringFlag{Name: "on-failure", Usage: "what stopping means: pause, or rollback to the release before, by a statement that --sign-key signs, of as many keys as hosts want (default: pause)"},
+		&cli.StringFlag{Name: "on-failure", Usage: "`HOW` the deploy stops: pause, or rollback to the release before, by a statement that --sign-key signs, of as many keys as hosts want (default: pause)"},
 		&cli.BoolFlag{Name: "fetch-only", Usage: "end when all hosts have the release staged; nobody goes live"},
 		&cli.StringFlag{Name: "idempotency-key", Usage: "`KEY` of your own for this deploy: with one that the app had before, that deploy is meant and no other begins"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "show what the deploy would do, and change nothing"},
