@@ -65,7 +65,7 @@ func (w *watch) show(st control.DeployStatus, now time.Time) []change {
 		}
 	}
 	if turn := turnOf(w.prev, st); turn != "" {
-		w.printer.note(turn)
+		w.printer.alert(turn) // it is why nothing comes
 	}
 	f := fleetOf(st)
 	w.printer.fleet(f, w.meter.add(now, f.bytes.Received()), now.Sub(w.began))

@@ -85,3 +85,16 @@ func TestWatchTellsOfTurns(t *testing.T) {
 		t.Errorf("got %q", b.String())
 	}
 }
+
+// TestPauseIsToldWithoutProgress holds that who waits is told why nothing comes, even
+// if no progress is wanted.
+func TestPauseIsToldWithoutProgress(t *testing.T) {
+	var b bytes.Buffer
+	w := (&session{streams: streams{err: &b}}).newWatch(silent{&b})
+	st := statusWith(hostIn("a", release.Staged, 0, 0))
+	st.Phase, st.PausedBy = release.DeployPaused, control.PausedByOperator
+	w.show(st, time.Unix(1000, 0))
+	if !strings.Contains(b.String(), "is paused by an operator") {
+		t.Errorf("got %q", b.String())
+	}
+}
