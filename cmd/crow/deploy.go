@@ -26,9 +26,6 @@ func (a *app) deploy() *cli.Command {
 				if o.signer, err = s.signer(ctx, cmd); err != nil {
 					return err
 				}
-				if len(o.signer.keys) == 0 && s.tls.Cert != "" {
-					s.note("the way back is not signed: hosts that trust keys will refuse it (--sign-key, %s, or sign_keys in the config)", envSigningKey)
-				}
 			}
 			c, err := s.client()
 			if err != nil {

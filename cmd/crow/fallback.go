@@ -40,6 +40,19 @@ func (o rollout) fallback(ctx context.Context, c *control.Client) (*control.Roll
 	}
 }
 
+// lacksForBack tells of a way back that hosts will not take, as far as the config
+// knows what they want: it would be found out after the failure. Empty is nothing.
+func (s *session) lacksForBack(o rollout) string {
+	switch n := len(o.signer.keys); {
+	case !o.goesBack():
+	case n == 0 && s.tls.Cert != "":
+		return "the way back is not signed: hosts that trust keys will refuse it (--sign-key, " + envSigningKey + ", or sign_keys in the config)"
+	case n > 0 && n < s.trust.Threshold:
+		return fmt.Sprintf("the way back is signed by %s, and the config's trust wants %d: hosts that do will refuse it (--sign-key may be given again)", counted(n, "key"), s.trust.Threshold)
+	}
+	return ""
+}
+
 func noFallback(ref release.Ref) error {
 	return &fault{
 		kind: usage, hint: "--on-failure pause, or leave it out",

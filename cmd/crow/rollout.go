@@ -173,6 +173,9 @@ func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o r
 		p.close()
 		return s.dryRun(ctx, c, o)
 	}
+	if lacks := s.lacksForBack(o); lacks != "" {
+		p.alert(lacks)
+	}
 	st, err := createDeploy(ctx, c, o)
 	if err != nil {
 		p.close()

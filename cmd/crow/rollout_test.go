@@ -11,6 +11,8 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/internal/signing"
+	"crow/internal/transport"
 )
 
 var testRef = release.Ref{App: "web", Version: "2"}
@@ -99,6 +101,33 @@ func TestFallbackAllowsGoingBack(t *testing.T) {
 		}
 		if len(back.Signatures) != 0 {
 			t.Errorf("%s: signed by nobody's key", c.name)
+		}
+	}
+}
+
+func TestLacksForBack(t *testing.T) {
+	key, err := signing.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := signer{keys: []signing.PrivateKey{key}}
+	back := release.Rollout{OnFailure: release.OnFailureRollback}
+	for _, c := range []struct {
+		name      string
+		o         rollout
+		threshold int
+		cert      string
+		want      string
+	}{
+		{"no way back", rollout{}, 1, "operator.crt", ""},
+		{"a lab", rollout{steps: back}, 0, "", ""},
+		{"no key", rollout{steps: back}, 1, "operator.crt", "the way back is not signed"},
+		{"enough", rollout{steps: back, signer: one}, 1, "operator.crt", ""},
+		{"one of two", rollout{steps: back, signer: one}, 2, "operator.crt", "the way back is signed by 1 key, and the config's trust wants 2"},
+	} {
+		s := &session{tls: transport.TLS{Cert: c.cert}, trust: signing.Trust{Threshold: c.threshold}}
+		if got := s.lacksForBack(c.o); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %q", c.name, got)
 		}
 	}
 }
