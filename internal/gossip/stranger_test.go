@@ -176,7 +176,7 @@ func TestStrangersHoldLittle(t *testing.T) {
 		most = max(most, seeder.wire.held.Load())
 	}
 	// The read that goes over the limit is counted, one for each stream.
-	if limit := int64(maxHeld + strangers<<20); most == 0 || most > limit {
+	if limit := int64(maxHeld + strangers*maxRead); most == 0 || most > limit {
 		t.Errorf("strangers held %d bytes, want at most %d", most, limit)
 	}
 	poll(t, "all is given back", func() bool { return seeder.wire.held.Load() == 0 })

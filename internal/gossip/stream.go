@@ -59,9 +59,13 @@ type counted struct {
 	own  atomic.Int64
 }
 
+// maxRead is how much is read at a time, in bytes, and so by how much each stream
+// may go over maxHeld.
+const maxRead = 256 << 10
+
 // Read implements io.Reader.
 func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.in.Read(b)
+	n, err := c.in.Read(b[:min(len(b), maxRead)])
 	c.own.Add(int64(n))
 	if c.held.Add(int64(n)) > maxHeld {
 		err = errHeld
