@@ -29,6 +29,7 @@ const (
 	stepStage    step = "stage"
 	stepActivate step = "activate"
 	stepHook     step = "hook"
+	stepCheck    step = "check"
 )
 
 // at words a step's failure.
@@ -168,6 +169,11 @@ func (j *job) enter(p release.Phase) {
 		return
 	}
 	j.report.Phase = p
+	j.tell()
+}
+
+// tell has the loop hear of the job now.
+func (j *job) tell() {
 	j.events <- event{app: j.name(), report: j.report, rec: j.rec.clone()}
 }
 

@@ -152,26 +152,25 @@ func (r *reporter) sleep(ctx context.Context, limited bool, d time.Duration) boo
 	return true
 }
 
-// trimTails shortens hook output, the same for all jobs, so that they fit into
+// trimTails shortens the output of hooks and checks, the same for all jobs, so that they fit into
 // one report together. The end of an output says most and stays.
 func trimTails(jobs []control.JobReport) {
 	total, with := 0, 0
-	for _, j := range jobs {
-		if j.Hook != nil {
-			total, with = total+len(j.Hook.Tail), with+1
+	for i := range jobs {
+		for _, r := range tails(&jobs[i]) {
+			total, with = total+len((*r).Tail), with+1
 		}
 	}
 	if total <= maxTails {
 		return
 	}
-	for i, j := range jobs {
-		if j.Hook == nil {
-			continue
+	for i := range jobs {
+		for _, r := range tails(&jobs[i]) {
+			short := **r
+			if over := len(short.Tail) - maxTails/with; over > 0 {
+				short.Tail = shorten(short.Tail[over:], maxTails/with)
+			}
+			*r = &short
 		}
-		hook := *j.Hook
-		if over := len(hook.Tail) - maxTails/with; over > 0 {
-			hook.Tail = shorten(hook.Tail[over:], maxTails/with)
-		}
-		jobs[i].Hook = &hook
 	}
 }

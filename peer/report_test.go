@@ -93,7 +93,7 @@ func TestManyTailsFitIntoOneReport(t *testing.T) {
 	tail := strings.Repeat("<", control.MaxTailLen-3) + "end"
 	var jobs []control.JobReport
 	for range 2 * control.MaxApps {
-		jobs = append(jobs, control.JobReport{Hook: &control.HookResult{Tail: tail}}, control.JobReport{})
+		jobs = append(jobs, control.JobReport{Hook: &control.HookResult{Tail: tail}, Check: &control.HookResult{Tail: tail}}, control.JobReport{})
 	}
 	first := jobs[0].Hook
 	trimTails(jobs)
