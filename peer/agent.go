@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -154,6 +155,7 @@ func (a *agent) take(ctx context.Context, o control.Orders) {
 // has ended; one that runs a hook ends in its own time.
 func (a *agent) consider(ctx context.Context, s *slot) {
 	if s.job != nil && s.job.serves(s.order) {
+		s.job.follow(s.order)
 		if !s.job.repair {
 			s.verdict = nil
 		}
@@ -163,7 +165,7 @@ func (a *agent) consider(ctx context.Context, s *slot) {
 	if s.job != nil {
 		s.job.cancel()
 		if s.order != nil {
-			s.verdict = &control.JobReport{Deploy: s.order.Deploy, App: s.order.Manifest.App, Version: s.order.Manifest.Version}
+			s.verdict = &control.JobReport{Deploy: s.order.Deploy, App: s.order.Manifest.App, Version: s.order.Manifest.Version, Attempt: s.order.Attempt}
 		}
 		return
 	}
@@ -192,9 +194,11 @@ func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, re
 	work, cancel := context.WithCancel(ctx)
 	s.job = &running{
 		order: *s.order, report: report, repair: repair, cancel: cancel, letGo: a.cache.hold(s.order.Manifest.SHA256),
+		held: new(atomic.Bool),
 	}
+	s.job.follow(s.order)
 	j := newJob(a.host, *s.order, s.rec, report, a.events)
-	j.repair = repair
+	j.repair, j.held = repair, s.job.held
 	a.jobs.Go(func() { j.run(ctx, work) })
 }
 

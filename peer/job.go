@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -69,8 +70,9 @@ type job struct {
 	rec    record
 	report control.JobReport
 	app    App
-	named  bool // the config speaks of the app
-	repair bool // only bring the artifact of what is live back into the cache
+	named  bool         // the config speaks of the app
+	repair bool         // only bring the artifact of what is live back into the cache
+	held   *atomic.Bool // set by the loop: stop before activation
 	events chan<- event
 	log    *zap.Logger
 }
@@ -109,12 +111,17 @@ func (j *job) steps(life, work context.Context) error {
 	switch {
 	case j.repair:
 		return nil
-	case j.order.Goal == control.GoalFetch:
+	case !j.mayActivate():
 		return j.conclude()
 	case work.Err() != nil:
 		return errStopped
 	}
 	return j.activate(life)
+}
+
+// mayActivate is asked once, when the release is staged.
+func (j *job) mayActivate() bool {
+	return j.rec.hasBegun(j.order) || j.order.Goal == control.GoalActivate && !j.held.Load()
 }
 
 // prepare brings the release onto the disk. What the job has claimed of that is

@@ -70,6 +70,12 @@ func (r record) isLive(m release.Manifest) bool {
 	return r.Activating == nil && r.Good != nil && r.Good.Version == r.current && r.Good.is(m)
 }
 
+// hasBegun reports whether an activation by the order has begun and not ended:
+// one that a kill cut short goes on to its end, whatever the order's goal is now.
+func (r record) hasBegun(o control.Order) bool {
+	return r.Activating != nil && *r.Activating == intent{Deploy: o.Deploy, Version: o.Manifest.Version}
+}
+
 // before is the release that a hook for version is told as the previous one:
 // the last that succeeded and is not that version.
 func (r record) before(version string) placed {

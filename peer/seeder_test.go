@@ -35,9 +35,10 @@ type office struct {
 	hosts    map[string]control.Hello
 	hellos   int
 	polls    int
-	asked    int  // for torrents
-	taken    bool // answer every hello with name_taken
-	refuse   bool // answer every report with an internal error
+	heard    uint64 // revision that the last poll had
+	asked    int    // for torrents
+	taken    bool   // answer every hello with name_taken
+	refuse   bool   // answer every report with an internal error
 	newest   map[string]control.Report
 	history  map[string][]release.Phase // phases that each deploy's reports told of, in turn
 	changed  chan struct{}              // closed and replaced with every change
@@ -105,6 +106,13 @@ func (o *office) give(orders ...control.Order) {
 	o.change()
 }
 
+// tell gives orders, and waits until the host has taken them.
+func (o *office) tell(t testing.TB, orders ...control.Order) {
+	t.Helper()
+	o.give(orders...)
+	o.until(t, "poll with the new revision", func() bool { return o.heard == o.revision })
+}
+
 // limit orders limits; nil is what an older seeder says of them.
 func (o *office) limit(wanted *control.WantedLimits) {
 	o.mu.Lock()
@@ -156,6 +164,8 @@ func (o *office) poll(w http.ResponseWriter, r *http.Request) {
 	late := time.After(wait)
 	o.mu.Lock()
 	o.polls++
+	o.heard = after
+	o.change()
 	o.mu.Unlock()
 	for ended := false; ; {
 		o.mu.Lock()

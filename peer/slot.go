@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"sync/atomic"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -22,12 +23,17 @@ type running struct {
 	repair bool
 	cancel context.CancelFunc // of its steps before activation
 	letGo  func()             // of the artifact
+	held   *atomic.Bool       // it must not begin to activate
 }
 
-// serves reports whether the job is for the order and goes no further than it.
-func (r *running) serves(o *control.Order) bool {
-	return o != nil && r.order.Deploy == o.Deploy && (r.order.Goal == o.Goal || r.order.Goal == control.GoalFetch)
-}
+// serves reports whether the job is for the order. Of which attempt does not
+// matter: should it fail, it is tried again.
+func (r *running) serves(o *control.Order) bool { return o != nil && r.order.Deploy == o.Deploy }
+
+// follow has the job go as far as the order's goal is now. One that has begun to
+// activate goes on to its end; one that was to fetch ends with that, and
+// another goes on from there.
+func (r *running) follow(o *control.Order) { r.held.Store(o.Goal == control.GoalFetch) }
 
 // reread looks whether somebody has removed, or mended, a record that could not
 // be read. No job may run.
