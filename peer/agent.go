@@ -2,8 +2,8 @@ package peer
 
 import (
 	"context"
-	"math/rand/v2"
-	"net/netip"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,11 +14,6 @@ import (
 	"crow/internal/gossip"
 	"crow/internal/release"
 )
-
-// maxHints bounds the neighbours that gossip adds to a transfer at a time. They
-// are drawn anew each time, so that a few are enough to reach everyone, and a
-// large fleet does not become one full mesh.
-const maxHints = 10
 
 // agent is the loop that owns what this host runs: it takes orders, starts and
 // ends jobs, and says where they stand. Nothing else changes slots; whoever
@@ -257,50 +252,21 @@ func (a *agent) needs() {
 	a.keeper.want(needed)
 }
 
-// hint offers alive members as neighbours to the transfers under way, so that
-// they go on when no tracker answers.
-func (a *agent) hint() {
-	var fetching []release.Digest
-	for _, s := range a.slots {
-		if s.job != nil && (s.job.repair || s.job.report.Phase <= release.Fetching) {
-			fetching = append(fetching, s.job.order.Manifest.InfoHash)
-		}
-	}
-	if len(fetching) == 0 {
-		return
-	}
-	var seeders, peers []netip.AddrPort
-	for _, m := range a.members() {
-		addr, ok := m.SwarmAddr()
-		switch {
-		case !ok || m.State != gossip.Alive || m.Name == a.cfg.Name:
-		case m.Role() == gossip.RoleSeeder:
-			seeders = append(seeders, addr)
-		default:
-			peers = append(peers, addr)
-		}
-	}
-	for _, infohash := range fetching {
-		a.swarm.AddNeighbours(infohash, append(draw(seeders), draw(peers)...))
-	}
-}
-
-// draw picks at most maxHints at random.
-func draw(addrs []netip.AddrPort) []netip.AddrPort {
-	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	return addrs[:min(len(addrs), maxHints)]
-}
-
 // tell reports if there is anything new.
 func (a *agent) tell() {
 	if a.changed == changeNone {
 		return
 	}
 	a.seq++
-	r := control.Report{Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}, Limits: a.limits}
+	r := control.Report{
+		Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}, Staged: map[string][]string{}, Limits: a.limits,
+	}
 	for app, s := range a.slots {
 		if s.rec.current != "" {
 			r.Running[app] = s.rec.current
+		}
+		if len(s.rec.Staged) > 0 {
+			r.Staged[app] = slices.Sorted(maps.Keys(s.rec.Staged))
 		}
 		r.Jobs = append(r.Jobs, s.reports()...)
 	}

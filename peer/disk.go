@@ -97,6 +97,17 @@ func (d *disk) check(app string, bytes int64) error {
 	return room(d.root, sum(bytes, d.margin), free, promised)
 }
 
+// left is what may still be written, in bytes; nil if that is not known. It is
+// asked beside the jobs, which may be waiting for a disk that hangs.
+func (d *disk) left() *int64 {
+	free, err := store.Free(d.root)
+	if err != nil {
+		return nil
+	}
+	free = max(0, free-d.margin)
+	return &free
+}
+
 // room words the lack of it.
 func room(dir string, need, free, promised int64) error {
 	switch {

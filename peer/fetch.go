@@ -95,6 +95,8 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 	// A damaged piece is given up and fetched again: only more than there ever
 	// was is headway.
 	most := int64(0)
+	var meter meter
+	meter.rate(time.Now(), 0)
 	err = j.cache.swarm.Fetch(ctx, torrent, j.cache.partPath(m.SHA256), func(p swarm.Progress) {
 		newest.Store(&p)
 		head.advance(p.Front)
@@ -103,7 +105,7 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 			beat()
 		}
 		if j.report.Phase < release.Verified {
-			j.report.Bytes = p.Bytes
+			j.report.Bytes, j.report.Rate = p.Bytes, meter.rate(time.Now(), p.Bytes.Received())
 			j.report.CutOff = cutOff(p.CutOff)
 			j.progress()
 		}

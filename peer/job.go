@@ -175,7 +175,7 @@ func (j *job) enter(p release.Phase) {
 	if j.repair || !p.CanFollow(j.report.Phase) {
 		return
 	}
-	j.report.Phase = p
+	j.report.Phase, j.report.Rate = p, 0
 	j.tell()
 }
 
@@ -200,7 +200,7 @@ func (j *job) progress() {
 func (j *job) fail(err error) {
 	j.log.Error("deploy failed on this host", zap.Stringer("phase", j.report.Phase), zap.Error(err))
 	j.report.Reason = shorten(err.Error(), control.MaxReasonLen)
-	j.report.Refused = errors.Is(err, errRefused)
+	j.report.Refused, j.report.Rate = errors.Is(err, errRefused), 0
 	final := j.report
 	final.Phase = release.Failed
 	j.rec.Activating = nil

@@ -199,7 +199,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 		host: c.Name, hello: hello(c, opts, a.boot, p.swarm.Addr().Port()), seeders: h.seeders, state: s, timing: t,
 		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1),
 	}
-	a.report = newReporter(t, opts.Log, a.poller.wake)
+	a.report = newReporter(t, opts.Log, a.poller.wake, h.disk.left)
 	a.keeper = &keeper{cache: h.cache, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}
 	return a, nil
 }

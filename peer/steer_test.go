@@ -31,8 +31,8 @@ func TestFailedOrderIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.office.give(attempt(order, 1))
-	r.office.until(t, "second attempt", func() bool { j, _ := r.office.job("d-1"); return j.Attempt == 1 && j.Phase == release.Active })
-	got, _ := r.office.job("d-1")
+	var got control.JobReport
+	r.office.until(t, "second attempt", func() bool { got, _ = r.office.job("d-1"); return got.Attempt == 1 && got.Phase == release.Active })
 	if got.Bytes != (release.Bytes{Local: order.Manifest.Size}) || got.Reason != "" || a.copier.fetchCount(order.Manifest.InfoHash) != 1 {
 		t.Errorf("the second attempt's report is %+v", got)
 	}
