@@ -69,6 +69,8 @@ func (a *agent) run(ctx context.Context, woken <-chan gossip.Event) {
 			a.update(ctx, u)
 		case e := <-a.events:
 			a.event(ctx, e)
+		case f := <-a.asks:
+			f(a)
 		case d := <-a.lost:
 			a.restore(ctx, d)
 		case e, ok := <-woken:
@@ -149,6 +151,10 @@ func (a *agent) take(ctx context.Context, o control.Orders) {
 // is for something else, or starts one. A stopped job comes back here when it
 // has ended; one that runs a hook ends in its own time.
 func (a *agent) consider(ctx context.Context, s *slot) {
+	if s.chore {
+		s.wait()
+		return
+	}
 	if s.job != nil && s.job.serves(s.order) {
 		s.job.follow(s.order)
 		if !s.job.repair {
@@ -160,7 +166,7 @@ func (a *agent) consider(ctx context.Context, s *slot) {
 	if s.job != nil {
 		s.job.cancel()
 		if s.order != nil {
-			s.verdict = &control.JobReport{Deploy: s.order.Deploy, App: s.order.Manifest.App, Version: s.order.Manifest.Version, Attempt: s.order.Attempt}
+			s.verdict = pending(*s.order)
 		}
 		return
 	}
@@ -200,6 +206,10 @@ func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, re
 // event takes in what a job says.
 func (a *agent) event(ctx context.Context, e event) {
 	s := a.slots[e.app]
+	if e.chore != nil {
+		a.choreEnded(ctx, s, e)
+		return
+	}
 	if e.report.Phase != s.job.report.Phase {
 		a.changed = changeUrgent
 	} else {
@@ -229,7 +239,7 @@ func (a *agent) event(ctx context.Context, e event) {
 // at when that has ended. When ctx has ended, a slot may have neither job nor verdict.
 func (a *agent) restore(ctx context.Context, d release.Digest) {
 	for _, s := range a.slots {
-		if s.order != nil && s.order.Manifest.SHA256 == d && s.job == nil && s.verdict != nil && s.verdict.Phase != release.Failed {
+		if s.order != nil && s.order.Manifest.SHA256 == d && s.isIdle() && s.verdict != nil && s.verdict.Phase != release.Failed {
 			a.start(ctx, s, *s.verdict, true)
 		}
 	}
@@ -243,13 +253,24 @@ func (a *agent) gossip(e gossip.Event) {
 	}
 }
 
-// needs tells the keeper which artifacts must stay.
+// needs tells the keeper which artifacts must stay, and which folders and files
+// could go if room had to be made.
 func (a *agent) needs() {
-	needed := map[release.Digest]bool{}
-	for _, s := range a.slots {
-		s.needs(needed)
+	needed, core := map[release.Digest]bool{}, map[release.Digest]bool{}
+	var spare []string
+	for app, s := range a.slots {
+		s.needs(needed, nil)
+		s.needs(core, s.spare())
+		for _, version := range s.spare() {
+			spare = append(spare, a.layout.release(app, version))
+		}
 	}
-	a.keeper.want(needed)
+	for d := range needed {
+		if !core[d] {
+			spare = append(spare, a.cache.path(d))
+		}
+	}
+	a.keeper.want(needed, spare)
 }
 
 // tell reports if there is anything new.

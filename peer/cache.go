@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -235,26 +234,6 @@ func (c *cache) drop(d release.Digest) error {
 		delete(c.entries, d)
 	}
 	return err
-}
-
-// list names the artifacts that have a file, whole or in part.
-func (c *cache) list() (whole, parts []release.Digest, err error) {
-	files, err := os.ReadDir(c.dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("list cache: %w", err)
-	}
-	for _, f := range files {
-		name := f.Name()
-		if d, err := release.ParseDigest(name); err == nil {
-			whole = append(whole, d)
-			continue
-		}
-		name, _, isPart := strings.Cut(strings.TrimPrefix(name, partPrefix), partSuffix)
-		if d, err := release.ParseDigest(name); err == nil && isPart {
-			parts = append(parts, d)
-		}
-	}
-	return whole, parts, nil
 }
 
 // digestError says that a file is not the artifact that it should be.

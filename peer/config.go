@@ -53,6 +53,7 @@ type Config struct {
 	SwarmStandard bool           `yaml:"swarm_standard"` // 16 KiB requests, so that other clients can join
 	Limits        Limits         `yaml:"limits"`         // of the swarm
 	DiskMargin    release.Size   `yaml:"disk_margin"`    // bytes that a fetch leaves free
+	DiskBudget    release.Size   `yaml:"disk_budget"`    // bytes that data_dir may take in all; 0: what there is
 	Labels        release.Labels `yaml:"labels"`
 	Apps          map[string]App `yaml:"apps"` // by app; "*" is every app that is not named
 }
@@ -100,6 +101,9 @@ func (c Config) Validate() error {
 	}
 	if c.DiskMargin < 0 {
 		return fmt.Errorf("disk_margin: %w size %d: it is negative", release.ErrInvalid, c.DiskMargin)
+	}
+	if c.DiskBudget < 0 {
+		return fmt.Errorf("disk_budget: %w size %d: it is negative", release.ErrInvalid, c.DiskBudget)
 	}
 	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLimits, c.validateLabels, c.validateApps, c.validateTrust)
 }

@@ -56,6 +56,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"labels.name: ", func(c *Config) { c.Labels = release.Labels{"name": "x"} }},
 		{"labels: ", func(c *Config) { c.Labels = many(control.MaxLabels+1, "v") }},
 		{"apps: ", func(c *Config) { c.Apps = map[string]App{"../x": {}} }},
+		{"disk_budget: ", func(c *Config) { c.DiskBudget = -1 }},
 		{"apps.web.hook: ", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"deploy.sh"}}} }},
 		{"apps.web.hook_timeout: ", func(c *Config) { c.Apps = map[string]App{"web": {HookTimeout: -1}} }},
 		{"apps.web.hook_timeout: ", func(c *Config) { c.Apps = map[string]App{"web": {HookTimeout: time.Hour}} }},

@@ -38,7 +38,7 @@ func TestSumDoesNotOverflow(t *testing.T) {
 // TestDiskIsClaimedOnce claims shares of what is really free. They are far from
 // each other, since others use the disk too.
 func TestDiskIsClaimedOnce(t *testing.T) {
-	d := newDisk(t.TempDir(), 0)
+	d := newDisk(t.TempDir(), 0, 0)
 	free, err := store.Free(d.root)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestDiskIsClaimedOnce(t *testing.T) {
 }
 
 func TestTakenBytesCountOnce(t *testing.T) {
-	d := newDisk(t.TempDir(), 0)
+	d := newDisk(t.TempDir(), 0, 0)
 	if err := d.claim("web", claim{staging: 100}); err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,8 @@ type host struct {
 	disk    *disk
 	seeders seeders
 	timing  timing
-	cgroup  *hook.Cgroup // of hooks with limits; nil: none has, or they can't be held
+	asks    chan func(*agent) // for the loop to call
+	cgroup  *hook.Cgroup      // of hooks with limits; nil: none has, or they can't be held
 	log     *zap.Logger
 }
 
@@ -59,7 +60,8 @@ type event struct {
 	app    string
 	report control.JobReport
 	rec    record
-	ended  bool // the job is over and gives the record back
+	ended  bool          // the job is over and gives the record back
+	chore  chan struct{} // not nil: a chore is, and the loop closes this
 }
 
 // job takes one order as far as its goal says: fetch, verify, stage, activate.

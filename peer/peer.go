@@ -177,8 +177,8 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 	if err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), disk: newDisk(l.root, c.DiskMargin), timing: t, log: opts.Log}
-	h.cgroup = c.openCgroup(opts.Log)
+	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), disk: newDisk(l.root, c.DiskMargin, c.DiskBudget), timing: t, log: opts.Log}
+	h.cgroup, h.asks = c.openCgroup(opts.Log), make(chan func(*agent))
 	http := opts.safe.HTTPClient()
 	for _, url := range c.Seeders {
 		client, err := control.NewClient(url, http)
@@ -200,7 +200,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1),
 	}
 	a.report = newReporter(t, opts.Log, a.poller.wake, h.disk.left)
-	a.keeper = &keeper{cache: h.cache, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}
+	a.keeper = &keeper{cache: h.cache, disk: h.disk, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}
 	return a, nil
 }
 

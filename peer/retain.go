@@ -16,16 +16,7 @@ import (
 // retain removes the app's releases beyond those to keep, and what earlier
 // lives left in its folder. Trouble with it is no failure of the deploy.
 func (j *job) retain() {
-	drop := j.rec.surplus(int(j.app.Keep), j.version())
-	var trouble error
-	for _, version := range drop {
-		trouble = errors.Join(trouble, aside(j.layout.app(j.name()), version))
-		delete(j.rec.Staged, version)
-	}
-	if len(drop) > 0 {
-		trouble = errors.Join(trouble, j.save())
-		j.log.Info("old releases removed", zap.Strings("versions", drop))
-	}
+	trouble := j.drop(j.name(), &j.rec, j.rec.surplus(int(j.app.Keep), j.version())...)
 	if err := errors.Join(trouble, tidy(j.layout.app(j.name()), j.rec)); err != nil {
 		j.log.Warn("could not remove old releases", zap.Error(err))
 	}

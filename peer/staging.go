@@ -41,7 +41,7 @@ func (j *job) stage(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	if err := j.claim(claim{}); err != nil {
+	if err := j.claim(ctx, claim{}); err != nil {
 		return at(stepStage, err)
 	}
 	if err := os.MkdirAll(j.layout.app(j.name()), folderMode); err != nil {

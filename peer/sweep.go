@@ -1,0 +1,52 @@
+package peer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"crow/internal/release"
+)
+
+// sweep drops what nobody needs: artifacts, unfinished downloads, documents.
+func (c *cache) sweep() error {
+	whole, parts, err := c.list()
+	if err != nil {
+		return err
+	}
+	known, err := c.state.known()
+	if err != nil {
+		return err
+	}
+	there := slices.SortedFunc(slices.Values(slices.Concat(whole, parts, known)), func(a, b release.Digest) int {
+		return bytes.Compare(a[:], b[:])
+	})
+	var trouble error
+	for _, d := range slices.Compact(there) {
+		trouble = errors.Join(trouble, c.drop(d))
+	}
+	return trouble
+}
+
+// list names the artifacts that have a file, whole or in part.
+func (c *cache) list() (whole, parts []release.Digest, err error) {
+	files, err := os.ReadDir(c.dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list cache: %w", err)
+	}
+	for _, f := range files {
+		name := f.Name()
+		if d, err := release.ParseDigest(name); err == nil {
+			whole = append(whole, d)
+			continue
+		}
+		name, _, isPart := strings.Cut(strings.TrimPrefix(name, partPrefix), partSuffix)
+		if d, err := release.ParseDigest(name); err == nil && isPart {
+			parts = append(parts, d)
+		}
+	}
+	return whole, parts, nil
+}
