@@ -202,8 +202,11 @@ func (c *cache) withdraw(d release.Digest) {
 // The caller has the turn.
 func (c *cache) discard(d release.Digest) error {
 	c.withdraw(d)
-	part := c.partPath(d)
-	return errors.Join(store.RemoveIfThere(c.path(d)), store.RemoveIfThere(part), store.RemoveIfThere(swarm.JournalPath(part)))
+	var trouble error
+	for _, path := range c.files(d) {
+		trouble = errors.Join(trouble, store.RemoveIfThere(path))
+	}
+	return trouble
 }
 
 // isNeeded reports whether d must stay. As long as nobody has said what is

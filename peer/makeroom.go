@@ -67,12 +67,10 @@ func (j *job) dropOldest(ctx context.Context) (dropped bool, err error) {
 		err = j.ask(ctx, (*agent).needs)
 		return true, errors.Join(trouble, err)
 	}
-	select {
-	case <-ended:
-		return true, trouble
-	case <-ctx.Done():
-		return false, context.Cause(ctx)
+	if ended == nil { // a job took it just now
+		return true, nil
 	}
+	return true, wait(ctx, ended, &trouble)
 }
 
 // oldestSpare is the release that was unused for longest of those that can be

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"crow/internal/release"
+	"crow/internal/swarm"
 )
 
 // sweep drops what nobody needs: artifacts, unfinished downloads, documents.
@@ -49,4 +50,17 @@ func (c *cache) list() (whole, parts []release.Digest, err error) {
 		}
 	}
 	return whole, parts, nil
+}
+
+// isHeld reports whether somebody needs or works on the artifact right now.
+func (c *cache) isHeld(d release.Digest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entries[d] != nil
+}
+
+// files are an artifact's, whole or in part.
+func (c *cache) files(d release.Digest) []string {
+	part := c.partPath(d)
+	return []string{c.path(d), part, swarm.JournalPath(part)}
 }
