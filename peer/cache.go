@@ -54,8 +54,9 @@ type cache struct {
 	swarm transfer
 	log   *zap.Logger
 
-	mu      sync.Mutex // guards entries, and drop's look at needed
-	entries map[release.Digest]*entry
+	sweeping sync.Mutex
+	mu       sync.Mutex // guards entries, and drop's look at needed
+	entries  map[release.Digest]*entry
 	// needed is what some release needs, whether or not anybody holds it; nil
 	// until that is known.
 	needed atomic.Pointer[map[release.Digest]bool]

@@ -12,8 +12,11 @@ import (
 	"crow/internal/swarm"
 )
 
-// sweep drops what nobody needs: artifacts, unfinished downloads, documents.
+// sweep drops what nobody needs: artifacts, unfinished downloads, documents. When
+// it returns they are gone, also those that another sweep was at.
 func (c *cache) sweep() error {
+	c.sweeping.Lock()
+	defer c.sweeping.Unlock()
 	whole, parts, err := c.list()
 	if err != nil {
 		return err
