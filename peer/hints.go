@@ -22,9 +22,13 @@ func (a *agent) hint() {
 			fetching = append(fetching, s.job.order.Manifest.InfoHash)
 		}
 	}
-	if len(fetching) == 0 {
-		return
+	for _, infohash := range fetching {
+		a.hintAt(infohash)
 	}
+}
+
+// hintAt offers them to one transfer.
+func (a *agent) hintAt(infohash release.Digest) {
 	var seeders, peers []netip.AddrPort
 	for _, m := range a.members() {
 		addr, ok := m.SwarmAddr()
@@ -36,9 +40,7 @@ func (a *agent) hint() {
 			peers = append(peers, addr)
 		}
 	}
-	for _, infohash := range fetching {
-		a.swarm.AddNeighbours(infohash, append(draw(seeders), draw(peers)...))
-	}
+	a.swarm.AddNeighbours(infohash, append(draw(seeders), draw(peers)...))
 }
 
 // draw picks at most maxHints at random.

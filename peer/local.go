@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,6 +39,13 @@ func Clear(ctx context.Context, c Config, dryRun bool, log *zap.Logger) (admin.C
 	return out, alone
 }
 
+// Verify has the agent of a config's data_dir verify what it has, of one app or of
+// all if that is empty, and mend what it can. It calls each with every result as
+// it comes. The error is admin.ErrNoAgent if none runs.
+func Verify(ctx context.Context, c Config, app string, mendLive bool, each func(admin.Checked)) error {
+	return admin.NewClient(layout{c.DataDir}.state()).Verify(ctx, app, mendLive, each)
+}
+
 // Limits of calls on the socket: whoever may call is the agent's own user.
 const (
 	localHeaderTime = 5 * time.Second
@@ -50,6 +58,8 @@ type local struct {
 	listener net.Listener // nil: there is none
 	host     *host
 	log      *zap.Logger
+
+	verifying sync.Mutex
 }
 
 func newLocal(h *host) *local {
@@ -74,6 +84,7 @@ func (l *local) run(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+admin.PathClear, l.clear)
+	mux.HandleFunc("POST "+admin.PathVerify, l.verify)
 	s := &http.Server{
 		Handler: mux, ReadHeaderTimeout: localHeaderTime, ErrorLog: zap.NewStdLog(l.log),
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -101,6 +112,29 @@ func (l *local) clear(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(out); err != nil {
 		l.log.Debug("answer was not read", zap.Error(err))
 	}
+}
+
+// verify answers line by line. Two at a time would only be in each other's way.
+func (l *local) verify(w http.ResponseWriter, r *http.Request) {
+	if !l.verifying.TryLock() {
+		http.Error(w, "another verification is under way", http.StatusConflict)
+		return
+	}
+	defer l.verifying.Unlock()
+	lines, out := json.NewEncoder(w), http.NewResponseController(w)
+	say := func(line admin.Line) {
+		// A caller who is gone ends the request's context, and so the verification.
+		_ = lines.Encode(line)
+		_ = out.Flush()
+	}
+	end := admin.Line{End: true}
+	err := l.host.verify(r.Context(), r.URL.Query().Get("app"), r.URL.Query().Get("mend_live") == "true", func(c admin.Checked) {
+		say(admin.Line{Checked: c, Done: c.Done, Of: c.Of})
+	})
+	if err != nil {
+		end.Error = err.Error()
+	}
+	say(end)
 }
 
 // nobody is the swarm of an agent that does not run.

@@ -17,8 +17,8 @@ func (a *app) peer() *cli.Command {
 			return peer.New(c, peer.Options{Version: crowVersion(), Log: log})
 		})
 	cmd.HideHelp = true
-	cmd.UsageText += "\ncrow peer gc --config FILE [--dry-run]"
-	cmd.Commands = []*cli.Command{a.peerGC()}
+	cmd.UsageText += "\ncrow peer gc --config FILE [--dry-run]\ncrow peer verify --config FILE [APP] [--mend-live]"
+	cmd.Commands = []*cli.Command{a.peerGC(), a.peerVerify()}
 	for _, sub := range cmd.Commands {
 		sub.HideHelp = true
 		sub.OnUsageError = usageErrorOf
