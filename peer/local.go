@@ -99,7 +99,9 @@ func (l *local) run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), localGrace)
 	defer cancel()
 	err := s.Shutdown(last)
-	<-ended
+	if end := <-ended; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 	return errors.Join(err, store.RemoveIfThere(admin.Path(l.host.layout.state())))
 }
 
