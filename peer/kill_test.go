@@ -145,6 +145,15 @@ func TestKilledBetweenSteps(t *testing.T) {
 		name  string
 		leave func(t *testing.T, r *rig, g goods, rec *record)
 	}{
+		{"verified", func(t *testing.T, r *rig, g goods, _ *record) {
+			content, err := os.ReadFile(r.store.path(g.manifest.InfoHash))
+			if err == nil {
+				err = os.WriteFile(r.path("cache", g.manifest.SHA256.String()), content, 0o400)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"in the temporary folder", func(t *testing.T, r *rig, _ goods, _ *record) {
 			mkdir(t, r.path("apps/web/.2.tmp-123/half"))
 			mkdir(t, r.path("apps/web/.1.tmp-old"))

@@ -96,17 +96,39 @@ func (r *record) succeed(p placed) {
 	r.stage(p)
 }
 
+// stage remembers a release in its folder, as the one that was used last. The
+// clock may have been set back since the others were.
 func (r *record) stage(p placed) {
 	if r.Staged == nil {
 		r.Staged = map[string]placed{}
 	}
+	for version, other := range r.Staged {
+		if version != p.Version {
+			p.Used = after(p.Used, other.Used)
+		}
+	}
 	r.Staged[p.Version] = p
 }
 
-// conclude remembers a deploy's result, and forgets the oldest ones.
+// after is at, or the moment after before if the clock says otherwise.
+func after(at, before time.Time) time.Time {
+	if at.After(before) {
+		return at
+	}
+	return before.Add(1)
+}
+
+// conclude remembers a deploy's result, as the newest, and forgets the oldest
+// ones. A result that was forgotten at once, as the clock was set back, would have
+// its deploy tried over and over.
 func (r *record) conclude(report control.JobReport, at time.Time) {
 	if r.Results == nil {
 		r.Results = map[string]result{}
+	}
+	for deploy, other := range r.Results {
+		if deploy != report.Deploy {
+			at = after(at, other.At)
+		}
 	}
 	r.Results[report.Deploy] = result{Report: report, At: at}
 	for len(r.Results) > maxResults {
