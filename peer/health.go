@@ -83,7 +83,7 @@ func (j *job) untilHealthy(life context.Context, facts hook.Facts) error {
 	defer cancel()
 	var last error
 	for tries := 0; ; tries++ {
-		result, err := hook.Run(ctx, j.command(j.app.Check, facts, limit))
+		result, err := hook.Run(ctx, j.command(j.app.Check, facts, limit+time.Second)) // ctx ends it before
 		switch {
 		case life.Err() != nil:
 			return err
