@@ -62,32 +62,6 @@ func swap(app, version string) error {
 	return store.SyncFolder(app)
 }
 
-// runHook runs the app's hook, if it has one. When the agent ends first, the
-// hook is ended too, and runs again in the next life.
-func (j *job) runHook(life context.Context) error {
-	if len(j.app.Hook) == 0 {
-		return nil
-	}
-	facts := j.facts()
-	if err := facts.Validate(); err != nil {
-		return at(stepHook, err)
-	}
-	if err := j.lend(&facts); err != nil {
-		return at(stepHook, err)
-	}
-	result, err := hook.Run(life, hook.Command{
-		Argv: j.app.Hook, Dir: facts.ReleaseDir, Env: facts.Env(), Stdin: facts.JSON(), Timeout: j.app.HookTimeout,
-		Record: j.layout.hook(j.name()), Limits: j.app.Limits, Cgroup: j.cgroup,
-	})
-	if life.Err() != nil {
-		return errStopped
-	}
-	j.takeBack()
-	j.report.Hook = &result
-	j.log.Info("hook ended", zap.Int("exit", result.Exit), zap.Float64("took", result.Seconds))
-	return at(stepHook, err)
-}
-
 func (j *job) facts() hook.Facts {
 	f := hook.Facts{
 		App: j.name(), Version: j.version(), ReleaseDir: j.layout.release(j.name(), j.version()),

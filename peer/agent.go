@@ -2,9 +2,10 @@ package peer
 
 import (
 	"context"
-	"math/rand/v2"
-	"net/netip"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,11 +14,6 @@ import (
 	"crow/internal/gossip"
 	"crow/internal/release"
 )
-
-// maxHints bounds the neighbours that gossip adds to a transfer at a time. They
-// are drawn anew each time, so that a few are enough to reach everyone, and a
-// large fleet does not become one full mesh.
-const maxHints = 10
 
 // agent is the loop that owns what this host runs: it takes orders, starts and
 // ends jobs, and says where they stand. Nothing else changes slots; whoever
@@ -73,6 +69,8 @@ func (a *agent) run(ctx context.Context, woken <-chan gossip.Event) {
 			a.update(ctx, u)
 		case e := <-a.events:
 			a.event(ctx, e)
+		case f := <-a.asks:
+			f(a)
 		case d := <-a.lost:
 			a.restore(ctx, d)
 		case e, ok := <-woken:
@@ -153,7 +151,12 @@ func (a *agent) take(ctx context.Context, o control.Orders) {
 // is for something else, or starts one. A stopped job comes back here when it
 // has ended; one that runs a hook ends in its own time.
 func (a *agent) consider(ctx context.Context, s *slot) {
+	if s.chore {
+		s.wait()
+		return
+	}
 	if s.job != nil && s.job.serves(s.order) {
+		s.job.follow(s.order)
 		if !s.job.repair {
 			s.verdict = nil
 		}
@@ -163,7 +166,7 @@ func (a *agent) consider(ctx context.Context, s *slot) {
 	if s.job != nil {
 		s.job.cancel()
 		if s.order != nil {
-			s.verdict = &control.JobReport{Deploy: s.order.Deploy, App: s.order.Manifest.App, Version: s.order.Manifest.Version}
+			s.verdict = pending(*s.order)
 		}
 		return
 	}
@@ -192,15 +195,21 @@ func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, re
 	work, cancel := context.WithCancel(ctx)
 	s.job = &running{
 		order: *s.order, report: report, repair: repair, cancel: cancel, letGo: a.cache.hold(s.order.Manifest.SHA256),
+		held: new(atomic.Bool),
 	}
+	s.job.follow(s.order)
 	j := newJob(a.host, *s.order, s.rec, report, a.events)
-	j.repair = repair
+	j.repair, j.held = repair, s.job.held
 	a.jobs.Go(func() { j.run(ctx, work) })
 }
 
 // event takes in what a job says.
 func (a *agent) event(ctx context.Context, e event) {
 	s := a.slots[e.app]
+	if e.chore != nil {
+		a.choreEnded(ctx, s, e)
+		return
+	}
 	if e.report.Phase != s.job.report.Phase {
 		a.changed = changeUrgent
 	} else {
@@ -230,7 +239,7 @@ func (a *agent) event(ctx context.Context, e event) {
 // at when that has ended. When ctx has ended, a slot may have neither job nor verdict.
 func (a *agent) restore(ctx context.Context, d release.Digest) {
 	for _, s := range a.slots {
-		if s.order != nil && s.order.Manifest.SHA256 == d && s.job == nil && s.verdict != nil && s.verdict.Phase != release.Failed {
+		if s.order != nil && s.order.Manifest.SHA256 == d && s.isIdle() && s.verdict != nil && s.verdict.Phase != release.Failed {
 			a.start(ctx, s, *s.verdict, true)
 		}
 	}
@@ -244,47 +253,24 @@ func (a *agent) gossip(e gossip.Event) {
 	}
 }
 
-// needs tells the keeper which artifacts must stay.
+// needs tells the keeper which artifacts must stay, and which folders and files
+// could go if room had to be made.
 func (a *agent) needs() {
-	needed := map[release.Digest]bool{}
-	for _, s := range a.slots {
-		s.needs(needed)
-	}
-	a.keeper.want(needed)
-}
-
-// hint offers alive members as neighbours to the transfers under way, so that
-// they go on when no tracker answers.
-func (a *agent) hint() {
-	var fetching []release.Digest
-	for _, s := range a.slots {
-		if s.job != nil && (s.job.repair || s.job.report.Phase <= release.Fetching) {
-			fetching = append(fetching, s.job.order.Manifest.InfoHash)
+	needed, core := map[release.Digest]bool{}, map[release.Digest]bool{}
+	var spare []string
+	for app, s := range a.slots {
+		s.needs(needed, nil)
+		s.needs(core, s.spare())
+		for _, version := range s.spare() {
+			spare = append(spare, a.layout.release(app, version))
 		}
 	}
-	if len(fetching) == 0 {
-		return
-	}
-	var seeders, peers []netip.AddrPort
-	for _, m := range a.members() {
-		addr, ok := m.SwarmAddr()
-		switch {
-		case !ok || m.State != gossip.Alive || m.Name == a.cfg.Name:
-		case m.Role() == gossip.RoleSeeder:
-			seeders = append(seeders, addr)
-		default:
-			peers = append(peers, addr)
+	for d := range needed {
+		if !core[d] {
+			spare = append(spare, a.cache.path(d))
 		}
 	}
-	for _, infohash := range fetching {
-		a.swarm.AddNeighbours(infohash, append(draw(seeders), draw(peers)...))
-	}
-}
-
-// draw picks at most maxHints at random.
-func draw(addrs []netip.AddrPort) []netip.AddrPort {
-	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	return addrs[:min(len(addrs), maxHints)]
+	a.keeper.want(needed, spare)
 }
 
 // tell reports if there is anything new.
@@ -293,10 +279,15 @@ func (a *agent) tell() {
 		return
 	}
 	a.seq++
-	r := control.Report{Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}, Limits: a.limits}
+	r := control.Report{
+		Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}, Staged: map[string][]string{}, Limits: a.limits,
+	}
 	for app, s := range a.slots {
 		if s.rec.current != "" {
 			r.Running[app] = s.rec.current
+		}
+		if len(s.rec.Staged) > 0 {
+			r.Staged[app] = slices.Sorted(maps.Keys(s.rec.Staged))
 		}
 		r.Jobs = append(r.Jobs, s.reports()...)
 	}

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,8 +54,9 @@ type cache struct {
 	swarm transfer
 	log   *zap.Logger
 
-	mu      sync.Mutex // guards entries, and drop's look at needed
-	entries map[release.Digest]*entry
+	sweeping sync.Mutex
+	mu       sync.Mutex // guards entries, and drop's look at needed
+	entries  map[release.Digest]*entry
 	// needed is what some release needs, whether or not anybody holds it; nil
 	// until that is known.
 	needed atomic.Pointer[map[release.Digest]bool]
@@ -203,8 +203,11 @@ func (c *cache) withdraw(d release.Digest) {
 // The caller has the turn.
 func (c *cache) discard(d release.Digest) error {
 	c.withdraw(d)
-	part := c.partPath(d)
-	return errors.Join(store.RemoveIfThere(c.path(d)), store.RemoveIfThere(part), store.RemoveIfThere(swarm.JournalPath(part)))
+	var trouble error
+	for _, path := range c.files(d) {
+		trouble = errors.Join(trouble, store.RemoveIfThere(path))
+	}
+	return trouble
 }
 
 // isNeeded reports whether d must stay. As long as nobody has said what is
@@ -235,26 +238,6 @@ func (c *cache) drop(d release.Digest) error {
 		delete(c.entries, d)
 	}
 	return err
-}
-
-// list names the artifacts that have a file, whole or in part.
-func (c *cache) list() (whole, parts []release.Digest, err error) {
-	files, err := os.ReadDir(c.dir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("list cache: %w", err)
-	}
-	for _, f := range files {
-		name := f.Name()
-		if d, err := release.ParseDigest(name); err == nil {
-			whole = append(whole, d)
-			continue
-		}
-		name, _, isPart := strings.Cut(strings.TrimPrefix(name, partPrefix), partSuffix)
-		if d, err := release.ParseDigest(name); err == nil && isPart {
-			parts = append(parts, d)
-		}
-	}
-	return whole, parts, nil
 }
 
 // digestError says that a file is not the artifact that it should be.

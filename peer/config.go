@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"crow/internal/control"
@@ -19,7 +18,6 @@ import (
 	"crow/internal/release"
 	"crow/internal/signing"
 	"crow/internal/transport"
-	"crow/peer/hook"
 )
 
 // Defaults of keys that a config file leaves out.
@@ -27,10 +25,6 @@ const (
 	DefaultKeep                    = 3
 	DefaultDiskMargin release.Size = 64 << 20 // room for logs and state to go on being written
 )
-
-// maxHookTimeout is a deploy's whole time: a hook that is given as much can only
-// be late.
-const maxHookTimeout = time.Hour
 
 // anyApp is the key in Config.Apps that stands for every app without one.
 const anyApp = "*"
@@ -59,6 +53,7 @@ type Config struct {
 	SwarmStandard bool           `yaml:"swarm_standard"` // 16 KiB requests, so that other clients can join
 	Limits        Limits         `yaml:"limits"`         // of the swarm
 	DiskMargin    release.Size   `yaml:"disk_margin"`    // bytes that a fetch leaves free
+	DiskBudget    release.Size   `yaml:"disk_budget"`    // bytes that data_dir may take in all; 0: what there is
 	Labels        release.Labels `yaml:"labels"`
 	Apps          map[string]App `yaml:"apps"` // by app; "*" is every app that is not named
 }
@@ -67,15 +62,6 @@ type Config struct {
 type Limits struct {
 	Upload   release.Rate `yaml:"upload"`   // bytes a second; 0: no limit
 	Download release.Rate `yaml:"download"` // bytes a second; 0: no limit
-}
-
-// App is what this host does with an app's releases.
-type App struct {
-	Hook        []string      `yaml:"hook"`         // absolute program and arguments; empty: none
-	HookTimeout time.Duration `yaml:"hook_timeout"` // below 1h, a deploy's whole time; 0: hook.DefaultTimeout
-	Unpack      bool          `yaml:"unpack"`       // tar, tar.gz and tar.zst into the release's folder
-	Keep        Count         `yaml:"keep"`         // releases kept on disk; 0: DefaultKeep
-	Limits      hook.Limits   `yaml:"limits"`       // who the hook runs as, and what it may use
 }
 
 // Count is a number of things, from a config file. A plain int would cut off
@@ -115,6 +101,9 @@ func (c Config) Validate() error {
 	}
 	if c.DiskMargin < 0 {
 		return fmt.Errorf("disk_margin: %w size %d: it is negative", release.ErrInvalid, c.DiskMargin)
+	}
+	if c.DiskBudget < 0 {
+		return fmt.Errorf("disk_budget: %w size %d: it is negative", release.ErrInvalid, c.DiskBudget)
 	}
 	return first(c.TLS.Validate, c.validateListen, c.validateAdvertise, c.validateSeeders, c.validateJoin, c.validateLimits, c.validateLabels, c.validateApps, c.validateTrust)
 }
@@ -240,42 +229,6 @@ func (c Config) validateApps() error {
 		}
 	}
 	return nil
-}
-
-// validate checks an app's fields; the error begins with the bad one's key.
-func (a App) validate() error {
-	switch {
-	case len(a.Hook) > 0 && !filepath.IsAbs(a.Hook[0]):
-		return fmt.Errorf("hook: %w program %q: want an absolute path", release.ErrInvalid, a.Hook[0])
-	case a.HookTimeout < 0:
-		return fmt.Errorf("hook_timeout: %w time %s: it is negative", release.ErrInvalid, a.HookTimeout)
-	case a.HookTimeout >= maxHookTimeout:
-		return fmt.Errorf("hook_timeout: %w time %s: want less than %s, the time that a whole deploy has", release.ErrInvalid, a.HookTimeout, maxHookTimeout)
-	case a.Keep < 0:
-		return fmt.Errorf("keep: %w number %d: it is negative", release.ErrInvalid, a.Keep)
-	}
-	for _, arg := range a.Hook {
-		if strings.ContainsRune(arg, 0) { // no program can be given one
-			return fmt.Errorf("hook: %w argument %q: it holds a zero byte", release.ErrInvalid, arg)
-		}
-	}
-	if err := a.Limits.Validate(); err != nil {
-		return fmt.Errorf("limits.%w", err)
-	}
-	return nil
-}
-
-// app is what this host does with an app, with Keep filled in; false if the
-// config speaks of it neither by name nor by "*".
-func (c Config) app(name string) (App, bool) {
-	a, ok := c.Apps[name]
-	if !ok {
-		a, ok = c.Apps[anyApp]
-	}
-	if a.Keep == 0 {
-		a.Keep = DefaultKeep
-	}
-	return a, ok
 }
 
 // bindings says which addresses the config may bind and call, before its files

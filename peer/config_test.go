@@ -56,6 +56,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"labels.name: ", func(c *Config) { c.Labels = release.Labels{"name": "x"} }},
 		{"labels: ", func(c *Config) { c.Labels = many(control.MaxLabels+1, "v") }},
 		{"apps: ", func(c *Config) { c.Apps = map[string]App{"../x": {}} }},
+		{"disk_budget: ", func(c *Config) { c.DiskBudget = -1 }},
 		{"apps.web.hook: ", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"deploy.sh"}}} }},
 		{"apps.web.hook_timeout: ", func(c *Config) { c.Apps = map[string]App{"web": {HookTimeout: -1}} }},
 		{"apps.web.hook_timeout: ", func(c *Config) { c.Apps = map[string]App{"web": {HookTimeout: time.Hour}} }},
@@ -63,6 +64,12 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"apps: ", func(c *Config) { c.Apps = many(control.MaxApps+1, App{}) }},
 		{"data_dir: ", func(c *Config) { c.DataDir = "/var/lib\ncrow" }},
 		{"apps.web.hook: ", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"/bin/x", "a\x00b"}}} }},
+		{"apps.web.check: ", func(c *Config) { c.Apps = map[string]App{"web": {Check: []string{"curl"}}} }},
+		{"apps.web.check_timeout: ", func(c *Config) { c.Apps = map[string]App{"web": {CheckTimeout: -1}} }},
+		{"apps.web.check_timeout: ", func(c *Config) {
+			c.Apps = map[string]App{"web": {CheckTimeout: 30 * time.Minute, HookTimeout: 30 * time.Minute}}
+		}},
+		{"apps.web.check_interval: ", func(c *Config) { c.Apps = map[string]App{"web": {CheckInterval: -1}} }},
 		{"", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"/bin/sh", "-c", "a\nb"}}} }},
 		{"apps.web.limits.user: ", func(c *Config) { c.Apps = map[string]App{"web": {Limits: hook.Limits{User: "a:b"}}} }},
 		{"apps.web.limits.nice: ", func(c *Config) { c.Apps = map[string]App{"web": {Limits: hook.Limits{Nice: 20}}} }},

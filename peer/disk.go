@@ -5,18 +5,21 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"crow/internal/release"
 	"crow/internal/store"
 )
 
-// disk shares out what is free under data_dir among the jobs: what one of them
-// has claimed and not yet written is not there for the others, and the margin
-// is there for nobody.
+// disk shares out what is free under data_dir among the jobs, and what its budget
+// leaves: what one of them has claimed and not yet written is not there for the
+// others, and the margin is there for nobody.
 type disk struct {
 	root   string
-	margin int64 // bytes
+	margin int64        // bytes
+	budget int64        // bytes that all of root may take; 0: what there is
+	kept   atomic.Int64 // bytes of it that making room would leave, as last surveyed
 
 	mu     sync.Mutex
 	claims map[string]claim // by app, as each has one job at most
@@ -28,10 +31,11 @@ type claim struct {
 	download int64  // its size when it is whole
 	staging  int64
 	file     int64 // of staging, what is being written now
+	left     int64 // of the budget, for what is staged beyond the claim
 }
 
-func newDisk(root string, margin release.Size) *disk {
-	return &disk{root: root, margin: int64(margin), claims: map[string]claim{}}
+func newDisk(root string, margin, budget release.Size) *disk {
+	return &disk{root: root, margin: int64(margin), budget: int64(budget), claims: map[string]claim{}}
 }
 
 func (c claim) outstanding() int64 {
@@ -39,13 +43,23 @@ func (c claim) outstanding() int64 {
 }
 
 // claim is what an app's job will write, in place of what it claimed before. It
-// is an error if that is more than there is.
+// is an error if that is more than there is, and errOverBudget if it is more
+// than the budget leaves.
 func (d *disk) claim(app string, c claim) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.check(app, c.outstanding()); err != nil {
+	use, err := d.use()
+	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	need := c.outstanding()
+	if err := d.check(app, need); err != nil {
+		return err
+	}
+	if err := d.within(app, need, use); err != nil {
+		return err
+	}
+	c.left = d.budget - use - d.promised(app)
 	d.claims[app] = c
 	return nil
 }
@@ -63,13 +77,16 @@ func (d *disk) arrived(app string) {
 // written. The claim was an estimate: a job may go beyond it as long as there is
 // room.
 func (d *disk) take(app string, bytes int64) error {
+	if err := d.renew(app, bytes); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.check(app, bytes); err != nil {
 		return err
 	}
 	c := d.claims[app]
-	c.staging, c.file = max(c.staging-c.file, bytes), bytes
+	c.staging, c.file, c.left = max(c.staging-c.file, bytes), bytes, c.left-bytes
 	d.claims[app] = c
 	return nil
 }
@@ -88,13 +105,34 @@ func (d *disk) check(app string, bytes int64) error {
 	if err != nil {
 		return err
 	}
+	return room(d.root, sum(bytes, d.margin), free, d.promised(app))
+}
+
+// promised is what the jobs of other apps have yet to write. The caller holds
+// the lock.
+func (d *disk) promised(app string) int64 {
 	promised := int64(0)
 	for other, c := range d.claims {
 		if other != app {
 			promised = sum(promised, c.outstanding())
 		}
 	}
-	return room(d.root, sum(bytes, d.margin), free, promised)
+	return promised
+}
+
+// left is what may still be written, in bytes; nil if that is not known. It is
+// asked beside the jobs, which may be waiting for a disk that hangs.
+func (d *disk) left() *int64 {
+	free, err := store.Free(d.root)
+	if err != nil {
+		return nil
+	}
+	free -= d.margin
+	if d.budget > 0 {
+		free = min(free, d.budget-d.kept.Load())
+	}
+	free = max(0, free)
+	return &free
 }
 
 // room words the lack of it.
@@ -117,12 +155,14 @@ func sum(a, b int64) int64 {
 	return a + b
 }
 
+// blockSize is that of st_blocks, whatever the file system's own.
+const blockSize = 512
+
 // allocated is how much disk a file takes already, in bytes.
 func allocated(path string) int64 {
 	fi, err := os.Lstat(path)
 	if err != nil {
 		return 0
 	}
-	const blockSize = 512 // of st_blocks, whatever the file system's own
 	return fi.Sys().(*syscall.Stat_t).Blocks * blockSize
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"crow/internal/release"
 	"crow/internal/store"
 )
@@ -38,7 +36,7 @@ func TestSumDoesNotOverflow(t *testing.T) {
 // TestDiskIsClaimedOnce claims shares of what is really free. They are far from
 // each other, since others use the disk too.
 func TestDiskIsClaimedOnce(t *testing.T) {
-	d := newDisk(t.TempDir(), 0)
+	d := newDisk(t.TempDir(), 0, 0)
 	free, err := store.Free(d.root)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +72,7 @@ func TestDiskIsClaimedOnce(t *testing.T) {
 }
 
 func TestTakenBytesCountOnce(t *testing.T) {
-	d := newDisk(t.TempDir(), 0)
+	d := newDisk(t.TempDir(), 0, 0)
 	if err := d.claim("web", claim{staging: 100}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,14 +91,7 @@ func TestTakenBytesCountOnce(t *testing.T) {
 func TestUnpackingSparesTheMargin(t *testing.T) {
 	r := newRig(t)
 	r.log = nopLog
-	if err := unix.Mount("crow", r.cfg.DataDir, "tmpfs", 0, "size=32m"); err != nil {
-		t.Skipf("cannot mount: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(r.cfg.DataDir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	r.ownDisk("32m")
 	r.cfg.DiskMargin = 24 << 20
 	r.cfg.Apps["web"] = App{Unpack: true}
 	zeros := func(n int) goods {

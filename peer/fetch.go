@@ -14,7 +14,6 @@ import (
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/internal/swarm"
-	"crow/peer/stage"
 )
 
 // fetch brings the verified artifact into the cache: from there if it is there,
@@ -87,7 +86,7 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 	if err != nil {
 		return err
 	}
-	if err := j.claim(claim{part: j.cache.partPath(m.SHA256), download: m.Size}); err != nil {
+	if err := j.claim(ctx, claim{part: j.cache.partPath(m.SHA256), download: m.Size}); err != nil {
 		return err
 	}
 	j.cache.withdraw(m.SHA256) // what was offered, if anything, is no longer there
@@ -95,6 +94,8 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 	// A damaged piece is given up and fetched again: only more than there ever
 	// was is headway.
 	most := int64(0)
+	var meter meter
+	meter.rate(time.Now(), 0)
 	err = j.cache.swarm.Fetch(ctx, torrent, j.cache.partPath(m.SHA256), func(p swarm.Progress) {
 		newest.Store(&p)
 		head.advance(p.Front)
@@ -103,7 +104,7 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 			beat()
 		}
 		if j.report.Phase < release.Verified {
-			j.report.Bytes = p.Bytes
+			j.report.Bytes, j.report.Rate = p.Bytes, meter.rate(time.Now(), p.Bytes.Received())
 			j.report.CutOff = cutOff(p.CutOff)
 			j.progress()
 		}
@@ -187,15 +188,6 @@ func matches(m release.Manifest, t swarm.Torrent) error {
 		return fmt.Errorf("piece length %d differs from the manifest's %d", t.PieceLength, m.PieceLength)
 	}
 	return nil
-}
-
-// claim has the disk keep room for the rest of the job: what is yet to be
-// downloaded, and what staging needs.
-func (j *job) claim(c claim) error {
-	if m := j.order.Manifest; !j.isStaged() {
-		c.staging = stage.Estimate(m.Format, m.Size, j.app.Unpack)
-	}
-	return j.disk.claim(j.name(), c)
 }
 
 // seeders are the configured ones, asked in turn.

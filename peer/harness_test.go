@@ -121,12 +121,24 @@ func (r *rig) archive(files map[string]string) goods {
 // file that was just written may be busy while another test forks.
 func (r *rig) hook(app App, script string) App {
 	r.t.Helper()
-	path := filepath.Join(r.t.TempDir(), "hook.sh")
+	app.Hook = r.program(script)
+	return app
+}
+
+// check makes a shell script the check of an app.
+func (r *rig) check(app App, script string) App {
+	r.t.Helper()
+	app.Check = r.program(script)
+	return app
+}
+
+func (r *rig) program(script string) []string {
+	r.t.Helper()
+	path := filepath.Join(r.t.TempDir(), "script.sh")
 	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	app.Hook = []string{"/bin/sh", path}
-	return app
+	return []string{"/bin/sh", path}
 }
 
 func (r *rig) path(parts ...string) string {

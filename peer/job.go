@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,6 +30,7 @@ const (
 	stepStage    step = "stage"
 	stepActivate step = "activate"
 	stepHook     step = "hook"
+	stepCheck    step = "check"
 )
 
 // at words a step's failure.
@@ -48,7 +50,8 @@ type host struct {
 	disk    *disk
 	seeders seeders
 	timing  timing
-	cgroup  *hook.Cgroup // of hooks with limits; nil: none has, or they can't be held
+	asks    chan func(*agent) // for the loop to call
+	cgroup  *hook.Cgroup      // of hooks with limits; nil: none has, or they can't be held
 	log     *zap.Logger
 }
 
@@ -57,7 +60,8 @@ type event struct {
 	app    string
 	report control.JobReport
 	rec    record
-	ended  bool // the job is over and gives the record back
+	ended  bool          // the job is over and gives the record back
+	chore  chan struct{} // not nil: a chore is, and the loop closes this
 }
 
 // job takes one order as far as its goal says: fetch, verify, stage, activate.
@@ -68,8 +72,9 @@ type job struct {
 	rec    record
 	report control.JobReport
 	app    App
-	named  bool // the config speaks of the app
-	repair bool // only bring the artifact of what is live back into the cache
+	named  bool         // the config speaks of the app
+	repair bool         // only bring the artifact of what is live back into the cache
+	held   *atomic.Bool // set by the loop: stop before activation
 	events chan<- event
 	log    *zap.Logger
 }
@@ -108,12 +113,17 @@ func (j *job) steps(life, work context.Context) error {
 	switch {
 	case j.repair:
 		return nil
-	case j.order.Goal == control.GoalFetch:
+	case !j.mayActivate():
 		return j.conclude()
 	case work.Err() != nil:
 		return errStopped
 	}
 	return j.activate(life)
+}
+
+// mayActivate is asked once, when the release is staged.
+func (j *job) mayActivate() bool {
+	return j.rec.hasBegun(j.order) || j.order.Goal == control.GoalActivate && !j.held.Load()
 }
 
 // prepare brings the release onto the disk. What the job has claimed of that is
@@ -167,7 +177,12 @@ func (j *job) enter(p release.Phase) {
 	if j.repair || !p.CanFollow(j.report.Phase) {
 		return
 	}
-	j.report.Phase = p
+	j.report.Phase, j.report.Rate = p, 0
+	j.tell()
+}
+
+// tell has the loop hear of the job now.
+func (j *job) tell() {
 	j.events <- event{app: j.name(), report: j.report, rec: j.rec.clone()}
 }
 
@@ -187,7 +202,7 @@ func (j *job) progress() {
 func (j *job) fail(err error) {
 	j.log.Error("deploy failed on this host", zap.Stringer("phase", j.report.Phase), zap.Error(err))
 	j.report.Reason = shorten(err.Error(), control.MaxReasonLen)
-	j.report.Refused = errors.Is(err, errRefused)
+	j.report.Refused, j.report.Rate = errors.Is(err, errRefused), 0
 	final := j.report
 	final.Phase = release.Failed
 	j.rec.Activating = nil

@@ -1,11 +1,9 @@
 package peer
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,8 +15,10 @@ import (
 // left there, mends what somebody wrote to, and removes what no release needs.
 type keeper struct {
 	cache   *cache
+	disk    *disk
 	log     *zap.Logger
-	wake    chan struct{} // of capacity 1: what is needed has changed
+	spare   atomic.Pointer[map[string]bool] // paths
+	wake    chan struct{}                   // of capacity 1: what is needed has changed
 	dropped *droplist
 	lost    chan<- release.Digest // found corrupt and removed
 	stall   time.Duration
@@ -56,10 +56,15 @@ func (l *droplist) take() map[release.Digest]bool {
 	return all
 }
 
-// want tells what to keep from now on. It counts at once, also for a sweep that
-// is under way.
-func (k *keeper) want(needed map[release.Digest]bool) {
+// want tells what to keep from now on, and the paths that could go if room had to
+// be made. It counts at once, also for a sweep that is under way.
+func (k *keeper) want(needed map[release.Digest]bool, spare []string) {
 	k.cache.needed.Store(&needed)
+	paths := map[string]bool{}
+	for _, path := range spare {
+		paths[path] = true
+	}
+	k.spare.Store(&paths)
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -73,9 +78,7 @@ func (k *keeper) run(ctx context.Context) {
 	for {
 		select {
 		case <-k.wake:
-			if err := k.sweep(); err != nil {
-				k.log.Warn("could not clear the cache", zap.Error(err))
-			}
+			k.clear()
 			if !restored {
 				restored = true
 				k.restore(ctx)
@@ -90,24 +93,14 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
-// sweep drops what nobody needs: artifacts, unfinished downloads, documents.
-func (k *keeper) sweep() error {
-	whole, parts, err := k.cache.list()
-	if err != nil {
-		return err
+// clear drops what nobody needs, and finds out what room there is then.
+func (k *keeper) clear() {
+	if err := k.cache.sweep(); err != nil {
+		k.log.Warn("could not clear the cache", zap.Error(err))
 	}
-	known, err := k.cache.state.known()
-	if err != nil {
-		return err
+	if err := k.disk.survey(*k.spare.Load()); err != nil {
+		k.log.Warn("could not find out what data_dir takes", zap.Error(err))
 	}
-	there := slices.SortedFunc(slices.Values(slices.Concat(whole, parts, known)), func(a, b release.Digest) int {
-		return bytes.Compare(a[:], b[:])
-	})
-	var trouble error
-	for _, d := range slices.Compact(there) {
-		trouble = errors.Join(trouble, k.cache.drop(d))
-	}
-	return trouble
 }
 
 // restore offers every artifact of the cache, and hashes again those that may

@@ -20,13 +20,14 @@ import (
 )
 
 // Environment of a victim: the data directory, the seeder, the warehouse, the
-// offset at which its fetches wait for ever, and its hook.
+// offset at which its fetches wait for ever, its hook and its check.
 const (
 	victimEnv     = "CROW_TEST_VICTIM"
 	victimSeeder  = "CROW_TEST_SEEDER"
 	victimStore   = "CROW_TEST_STORE"
 	victimDoor    = "CROW_TEST_DOOR"
 	victimHook    = "CROW_TEST_HOOK"
+	victimCheck   = "CROW_TEST_CHECK"
 	victimForever = 1 << 40
 )
 
@@ -38,9 +39,13 @@ func victim() int {
 		return 2
 	}
 	cfg := quietConfig(os.Getenv(victimEnv), os.Getenv(victimSeeder))
-	if hook := os.Getenv(victimHook); hook != "" {
-		cfg.Apps["*"] = App{Hook: []string{"/bin/sh", hook}}
+	var app App
+	for name, program := range map[string]*[]string{victimHook: &app.Hook, victimCheck: &app.Check} {
+		if path := os.Getenv(name); path != "" {
+			*program = []string{"/bin/sh", path}
+		}
 	}
+	cfg.Apps["*"] = app
 	c := newCopier(warehouse{os.Getenv(victimStore)})
 	c.gate = newDoor(limit).pass
 	p, err := open(cfg, Options{Log: zap.NewNop()}, quick(), func(swarm.Config) (node, error) { return c, nil })
@@ -63,8 +68,10 @@ func (r *rig) startVictim(door int64) (kill func()) {
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), victimEnv+"="+r.cfg.DataDir, victimSeeder+"="+r.office.url(),
 		victimStore+"="+r.store.dir, victimDoor+"="+strconv.FormatInt(door, 10))
-	if hook := r.cfg.Apps["*"].Hook; len(hook) > 0 {
-		cmd.Env = append(cmd.Env, victimHook+"="+hook[1])
+	for name, program := range map[string][]string{victimHook: r.cfg.Apps["*"].Hook, victimCheck: r.cfg.Apps["*"].Check} {
+		if len(program) > 0 {
+			cmd.Env = append(cmd.Env, name+"="+program[1])
+		}
 	}
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
@@ -138,6 +145,15 @@ func TestKilledBetweenSteps(t *testing.T) {
 		name  string
 		leave func(t *testing.T, r *rig, g goods, rec *record)
 	}{
+		{"verified", func(t *testing.T, r *rig, g goods, _ *record) {
+			content, err := os.ReadFile(r.store.path(g.manifest.InfoHash))
+			if err == nil {
+				err = os.WriteFile(r.path("cache", g.manifest.SHA256.String()), content, 0o400)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
 		{"in the temporary folder", func(t *testing.T, r *rig, _ goods, _ *record) {
 			mkdir(t, r.path("apps/web/.2.tmp-123/half"))
 			mkdir(t, r.path("apps/web/.1.tmp-old"))

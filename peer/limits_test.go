@@ -79,8 +79,9 @@ func TestOlderSeederHearsNothingOfLimits(t *testing.T) {
 	a := r.start()
 	r.office.give(g.order("d-1", "web", "1"))
 	r.office.await(t, "d-1", release.Active)
-	r.office.until(t, "report", func() bool { return r.office.newest["web-1"].Seq > 0 })
-	if in := r.office.newest["web-1"].Limits; in != nil {
+	var in *control.Limits
+	r.office.until(t, "report", func() bool { in = r.office.newest["web-1"].Limits; return r.office.newest["web-1"].Seq > 0 })
+	if in != nil {
 		t.Errorf("the report has limits %+v", in)
 	}
 	a.wantLimits(t, 100_000, 0)

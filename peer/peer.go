@@ -18,7 +18,6 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"go.uber.org/zap"
@@ -60,6 +59,7 @@ type Peer struct {
 	keyed   bool              // gossip has a key, by the config
 	metrics *httpserve.Server // nil: no metrics_listen
 	dropped *droplist
+	local   *local
 	agent   *agent
 }
 
@@ -135,8 +135,11 @@ func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (n
 			return fmt.Errorf("metrics_listen: %w", err)
 		}
 	}
-	p.agent, err = newAgent(c, opts, t, p, m)
-	return err
+	if p.agent, err = newAgent(c, opts, t, p, m); err != nil {
+		return err
+	}
+	p.local = newLocal(p.agent.host)
+	return nil
 }
 
 func swarmConfig(c Config, opts Options, dropped func(release.Digest)) swarm.Config {
@@ -177,8 +180,8 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 	if err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), disk: newDisk(l.root, c.DiskMargin), timing: t, log: opts.Log}
-	h.cgroup = c.openCgroup(opts.Log)
+	h := &host{cfg: c, layout: l, state: s, cache: newCache(l.cache(), s, p.swarm, opts.Log), disk: newDisk(l.root, c.DiskMargin, c.DiskBudget), timing: t, log: opts.Log}
+	h.cgroup, h.asks = c.openCgroup(opts.Log), make(chan func(*agent))
 	http := opts.safe.HTTPClient()
 	for _, url := range c.Seeders {
 		client, err := control.NewClient(url, http)
@@ -199,8 +202,8 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 		host: c.Name, hello: hello(c, opts, a.boot, p.swarm.Addr().Port()), seeders: h.seeders, state: s, timing: t,
 		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1),
 	}
-	a.report = newReporter(t, opts.Log, a.poller.wake)
-	a.keeper = &keeper{cache: h.cache, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}
+	a.report = newReporter(t, opts.Log, a.poller.wake, h.disk.left)
+	a.keeper = &keeper{cache: h.cache, disk: h.disk, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}
 	return a, nil
 }
 
@@ -232,6 +235,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	g.Go(func() error { return p.swarm.Run(ctx) })
 	g.Go(func() error { return p.gossip.Run(ctx) })
 	g.Go(func() error { return p.safe.WatchExpiry(ctx, p.log) })
+	g.Go(func() error { return p.local.run(ctx) })
 	if p.metrics != nil {
 		g.Go(func() error { return p.metrics.Run(ctx) })
 	}
@@ -252,30 +256,6 @@ func (p *Peer) Run(ctx context.Context) error {
 	return errors.Join(err, p.store.Close())
 }
 
-// tidy removes what a kill left half-made in the apps' folders, before any job
-// works there.
-func (p *Peer) tidy() {
-	folders, err := os.ReadDir(p.agent.layout.apps())
-	if err != nil {
-		p.log.Warn("could not list apps", zap.Error(err))
-	}
-	if err := p.agent.layout.tidyLent(); err != nil {
-		p.log.Warn("could not take back what hooks were lent", zap.Error(err))
-	}
-	for _, f := range folders {
-		if release.ValidateApp(f.Name()) != nil {
-			continue
-		}
-		rec := record{}
-		if s := p.agent.slots[f.Name()]; s != nil {
-			rec = s.rec
-		}
-		if err := tidy(filepath.Join(p.agent.layout.apps(), f.Name()), rec); err != nil {
-			p.log.Warn("could not remove leftovers", zap.String("app", f.Name()), zap.Error(err))
-		}
-	}
-}
-
 // release gives back what was bound and locked, in place of Run.
 func (p *Peer) release() error {
 	var err error
@@ -289,6 +269,9 @@ func (p *Peer) release() error {
 	}
 	if p.metrics != nil {
 		err = errors.Join(err, p.metrics.Close())
+	}
+	if p.local != nil {
+		err = errors.Join(err, p.local.close())
 	}
 	if p.store != nil {
 		err = errors.Join(err, p.store.Close())

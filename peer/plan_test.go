@@ -18,6 +18,12 @@ func TestDecide(t *testing.T) {
 		return map[string]result{"d-1": {Report: control.JobReport{Deploy: "d-1", Version: "1", Phase: p}, At: time.Unix(1, 0)}}
 	}
 	staged := map[string]placed{"1": live}
+	again := func(o control.Order) control.Order {
+		o.Attempt = 2
+		return o
+	}
+	tried := past(release.Failed)
+	tried["d-1"] = result{Report: control.JobReport{Deploy: "d-1", Version: "1", Phase: release.Failed, Attempt: 2}, At: time.Unix(1, 0)}
 	order := g.order("d-1", "web", "1")
 	swapped, longer := order, order
 	swapped.Manifest.InfoHash[0]++
@@ -46,12 +52,25 @@ func TestDecide(t *testing.T) {
 		{"fetched before with another infohash", fetchOnly(swapped), record{Staged: staged, Results: past(release.Staged)}, planRun, release.Pending, false},
 		{"fetched before", fetchOnly(order), record{Staged: staged, Results: past(release.Staged)}, planSettled, release.Staged, false},
 		{"fetched before, now to be activated", order, record{Staged: staged, Results: past(release.Staged)}, planRun, release.Staged, false},
+		{"failed before an earlier crow knew of attempts, to be tried again", again(order), record{Results: past(release.Failed)}, planRun, release.Pending, false},
+		{"failed in the attempt", again(order), record{Results: tried}, planSettled, release.Failed, false},
+		{"failed in a later attempt", order, record{Results: tried}, planSettled, release.Failed, false},
+		{"failed, live by another deploy, to be tried again", again(order), record{Good: &live, current: "1", Results: past(release.Failed)}, planKeep, release.Active, true},
+		{"live by an earlier attempt", again(order), record{Good: &live, current: "1", Results: past(release.Active)}, planSettled, release.Active, false},
+		{"fetched in an earlier attempt", again(order), record{Staged: staged, Results: past(release.Staged)}, planRun, release.Staged, false},
+		{"an activation was cut short, and the deploy is paused", fetchOnly(order),
+			record{Staged: staged, current: "1", Activating: &intent{"d-1", "1"}, Results: past(release.Staged)}, planRun, release.Staged, false},
+		{"an activation of another deploy was cut short", fetchOnly(order),
+			record{Staged: staged, current: "1", Activating: &intent{"d-0", "1"}, Results: past(release.Staged)}, planSettled, release.Staged, false},
 		{"fetched before, and removed since", fetchOnly(order), record{Results: past(release.Staged)}, planRun, release.Pending, false},
 	}
 	for _, test := range tests {
 		p, report := decide(test.order, test.rec)
 		if p != test.want || report.Phase != test.phase || report.Unchanged != test.unchanged || report.Deploy != "d-1" {
 			t.Errorf("%s: plan %d with %+v", test.name, p, report)
+		}
+		if report.Attempt != max(test.order.Attempt, test.rec.Results["d-1"].Report.Attempt) {
+			t.Errorf("%s: attempt %d", test.name, report.Attempt)
 		}
 	}
 }

@@ -70,6 +70,12 @@ func (r record) isLive(m release.Manifest) bool {
 	return r.Activating == nil && r.Good != nil && r.Good.Version == r.current && r.Good.is(m)
 }
 
+// hasBegun reports whether an activation by the order has begun and not ended:
+// one that a kill cut short goes on to its end, whatever the order's goal is now.
+func (r record) hasBegun(o control.Order) bool {
+	return r.Activating != nil && *r.Activating == intent{Deploy: o.Deploy, Version: o.Manifest.Version}
+}
+
 // before is the release that a hook for version is told as the previous one:
 // the last that succeeded and is not that version.
 func (r record) before(version string) placed {
@@ -90,17 +96,39 @@ func (r *record) succeed(p placed) {
 	r.stage(p)
 }
 
+// stage remembers a release in its folder, as the one that was used last. The
+// clock may have been set back since the others were.
 func (r *record) stage(p placed) {
 	if r.Staged == nil {
 		r.Staged = map[string]placed{}
 	}
+	for version, other := range r.Staged {
+		if version != p.Version {
+			p.Used = after(p.Used, other.Used)
+		}
+	}
 	r.Staged[p.Version] = p
 }
 
-// conclude remembers a deploy's result, and forgets the oldest ones.
+// after is at, or the moment after before if the clock says otherwise.
+func after(at, before time.Time) time.Time {
+	if at.After(before) {
+		return at
+	}
+	return before.Add(1)
+}
+
+// conclude remembers a deploy's result, as the newest, and forgets the oldest
+// ones. A result that was forgotten at once, as the clock was set back, would have
+// its deploy tried over and over.
 func (r *record) conclude(report control.JobReport, at time.Time) {
 	if r.Results == nil {
 		r.Results = map[string]result{}
+	}
+	for deploy, other := range r.Results {
+		if deploy != report.Deploy {
+			at = after(at, other.At)
+		}
 	}
 	r.Results[report.Deploy] = result{Report: report, At: at}
 	for len(r.Results) > maxResults {

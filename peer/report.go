@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,8 @@ const maxTails = 512 << 10
 type reporter struct {
 	timing  timing
 	log     *zap.Logger
-	unknown func() // the seeder does not know this host
+	unknown func()        // the seeder does not know this host
+	free    func() *int64 // bytes of disk; nil: not known
 	wake    chan struct{}
 
 	mu      sync.Mutex
@@ -32,10 +34,11 @@ type reporter struct {
 	newest  *control.Report // not yet received by a seeder; nil: nothing new
 	urgent  bool            // newest holds more than mere progress
 	renewed bool            // the connection is new: don't sit out a pause for the old one
+	plain   bool            // the seeder is of an earlier crow, and takes no report with what it does not know
 }
 
-func newReporter(t timing, log *zap.Logger, unknown func()) *reporter {
-	return &reporter{timing: t, log: log, unknown: unknown, wake: make(chan struct{}, 1)}
+func newReporter(t timing, log *zap.Logger, unknown func(), free func() *int64) *reporter {
+	return &reporter{timing: t, log: log, unknown: unknown, free: free, wake: make(chan struct{}, 1)}
 }
 
 // offer replaces the report to send. An urgent one goes out at once.
@@ -50,7 +53,7 @@ func (r *reporter) offer(report control.Report, urgent bool) {
 // use sets the seeder to report to.
 func (r *reporter) use(c *control.Client) {
 	r.mu.Lock()
-	r.client, r.renewed = c, true
+	r.client, r.renewed, r.plain = c, true, false
 	r.mu.Unlock()
 	r.poke()
 }
@@ -92,7 +95,7 @@ func (r *reporter) run(ctx context.Context) {
 			}
 			continue
 		}
-		receipt, err := c.Report(ctx, *report)
+		receipt, err := c.Report(ctx, r.worded(*report))
 		if ctx.Err() != nil {
 			return
 		}
@@ -115,7 +118,28 @@ func (r *reporter) failed(err error, pauses *backoff.ExponentialBackOff) time.Du
 	if isCode(err, control.CodeUnknown) {
 		r.unknown()
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.plain = r.plain || isCode(err, control.CodeUsage)
 	return pauses.NextBackOff()
+}
+
+// worded is the report as it is sent: with the room that is left now, or without
+// what an earlier crow's seeder does not know.
+func (r *reporter) worded(report control.Report) control.Report {
+	r.mu.Lock()
+	plain := r.plain
+	r.mu.Unlock()
+	if !plain {
+		report.Free = r.free()
+		return report
+	}
+	report.Staged, report.Jobs = nil, slices.Clone(report.Jobs)
+	for i := range report.Jobs {
+		j := &report.Jobs[i]
+		j.Check, j.Attempt, j.Rate = nil, 0, 0
+	}
+	return report
 }
 
 // received forgets the report unless a newer one has come meanwhile.
@@ -152,26 +176,25 @@ func (r *reporter) sleep(ctx context.Context, limited bool, d time.Duration) boo
 	return true
 }
 
-// trimTails shortens hook output, the same for all jobs, so that they fit into
+// trimTails shortens the output of hooks and checks, the same for all jobs, so that they fit into
 // one report together. The end of an output says most and stays.
 func trimTails(jobs []control.JobReport) {
 	total, with := 0, 0
-	for _, j := range jobs {
-		if j.Hook != nil {
-			total, with = total+len(j.Hook.Tail), with+1
+	for i := range jobs {
+		for _, r := range tails(&jobs[i]) {
+			total, with = total+len((*r).Tail), with+1
 		}
 	}
 	if total <= maxTails {
 		return
 	}
-	for i, j := range jobs {
-		if j.Hook == nil {
-			continue
+	for i := range jobs {
+		for _, r := range tails(&jobs[i]) {
+			short := **r
+			if over := len(short.Tail) - maxTails/with; over > 0 {
+				short.Tail = shorten(short.Tail[over:], maxTails/with)
+			}
+			*r = &short
 		}
-		hook := *j.Hook
-		if over := len(hook.Tail) - maxTails/with; over > 0 {
-			hook.Tail = shorten(hook.Tail[over:], maxTails/with)
-		}
-		jobs[i].Hook = &hook
 	}
 }

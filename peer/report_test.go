@@ -23,7 +23,7 @@ func desk(t *testing.T) (*reporter, *office, *control.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newReporter(quick(), nopLog, func() {}), o, c
+	return newReporter(quick(), nopLog, func() {}, func() *int64 { return nil }), o, c
 }
 
 func reportOf(seq uint64, phase release.Phase) control.Report {
@@ -71,7 +71,7 @@ func TestReporterPaces(t *testing.T) {
 		{"a new connection ends the pause", func(r *reporter) { r.offer(reportOf(1, 0), true); r.use(c) }, 0},
 	}
 	for _, test := range tests {
-		r := newReporter(quick(), nopLog, func() {})
+		r := newReporter(quick(), nopLog, func() {}, func() *int64 { return nil })
 		test.setup(r)
 		_, report, wait := r.due(now, progress, retry)
 		if report == nil && test.wait >= 0 || report != nil && max(0, wait) != test.wait {
@@ -81,7 +81,7 @@ func TestReporterPaces(t *testing.T) {
 }
 
 func TestReceiptBoundsThePeriod(t *testing.T) {
-	r := newReporter(quick(), nopLog, func() {})
+	r := newReporter(quick(), nopLog, func() {}, func() *int64 { return nil })
 	for millis, want := range map[int64]time.Duration{0: quick().report, -5: quick().report, 250: 250 * time.Millisecond, 1 << 40: maxReportPause} {
 		if got := r.period(control.Receipt{NextMillis: millis}); got != want {
 			t.Errorf("%d ms became %s, want %s", millis, got, want)
@@ -93,7 +93,7 @@ func TestManyTailsFitIntoOneReport(t *testing.T) {
 	tail := strings.Repeat("<", control.MaxTailLen-3) + "end"
 	var jobs []control.JobReport
 	for range 2 * control.MaxApps {
-		jobs = append(jobs, control.JobReport{Hook: &control.HookResult{Tail: tail}}, control.JobReport{})
+		jobs = append(jobs, control.JobReport{Hook: &control.HookResult{Tail: tail}, Check: &control.HookResult{Tail: tail}}, control.JobReport{})
 	}
 	first := jobs[0].Hook
 	trimTails(jobs)

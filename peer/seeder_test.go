@@ -1,9 +1,7 @@
 package peer
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -35,9 +33,11 @@ type office struct {
 	hosts    map[string]control.Hello
 	hellos   int
 	polls    int
-	asked    int  // for torrents
-	taken    bool // answer every hello with name_taken
-	refuse   bool // answer every report with an internal error
+	heard    uint64 // revision that the last poll had
+	asked    int    // for torrents
+	taken    bool   // answer every hello with name_taken
+	refuse   bool   // answer every report with an internal error
+	old      bool   // know nothing of what reports have had for a short while
 	newest   map[string]control.Report
 	history  map[string][]release.Phase // phases that each deploy's reports told of, in turn
 	changed  chan struct{}              // closed and replaced with every change
@@ -105,6 +105,13 @@ func (o *office) give(orders ...control.Order) {
 	o.change()
 }
 
+// tell gives orders, and waits until the host has taken them.
+func (o *office) tell(t testing.TB, orders ...control.Order) {
+	t.Helper()
+	o.give(orders...)
+	o.until(t, "poll with the new revision", func() bool { return o.heard == o.revision })
+}
+
 // limit orders limits; nil is what an older seeder says of them.
 func (o *office) limit(wanted *control.WantedLimits) {
 	o.mu.Lock()
@@ -156,6 +163,8 @@ func (o *office) poll(w http.ResponseWriter, r *http.Request) {
 	late := time.After(wait)
 	o.mu.Lock()
 	o.polls++
+	o.heard = after
+	o.change()
 	o.mu.Unlock()
 	for ended := false; ; {
 		o.mu.Lock()
@@ -197,6 +206,11 @@ func (o *office) report(w http.ResponseWriter, r *http.Request) {
 	case !known || h.Boot != rep.Boot:
 		fail(w, control.CodeUnknown, "unknown host")
 		return
+	case o.old && (rep.Staged != nil || rep.Free != nil || slices.ContainsFunc(rep.Jobs, func(j control.JobReport) bool {
+		return j.Attempt+int(j.Rate) > 0 || j.Check != nil
+	})):
+		fail(w, control.CodeUsage, "request: unknown field")
+		return
 	case o.refuse:
 		fail(w, control.CodeInternal, "not now")
 		return
@@ -232,66 +246,4 @@ func fail(w http.ResponseWriter, code control.Code, message string) {
 	e := &control.Error{Code: code, Message: message}
 	w.WriteHeader(e.Status())
 	answer(w, map[string]*control.Error{"error": e})
-}
-
-// until waits for a state of the office.
-func (o *office) until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		o.mu.Lock()
-		ok, changed := is(), o.changed
-		state := fmt.Sprintf("%+v", o.newest)
-		o.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			t.Fatalf("no %s; newest reports: %s", what, state)
-		}
-	}
-}
-
-// job finds a deploy in the newest reports. The caller holds the lock.
-func (o *office) job(deploy string) (control.JobReport, bool) {
-	for _, r := range o.newest {
-		if i := slices.IndexFunc(r.Jobs, func(j control.JobReport) bool { return j.Deploy == deploy }); i >= 0 {
-			return r.Jobs[i], true
-		}
-	}
-	return control.JobReport{}, false
-}
-
-// await waits until a deploy is in a phase and returns its report. An end in
-// another phase fails the test.
-func (o *office) await(t testing.TB, deploy string, phase release.Phase) (found control.JobReport) {
-	t.Helper()
-	o.until(t, deploy+" "+phase.String(), func() bool {
-		j, ok := o.job(deploy)
-		if ok && j.Phase.Ended() && j.Phase != phase {
-			t.Errorf("%s is %s, want %s; reason %q", deploy, j.Phase, phase, j.Reason)
-			return true
-		}
-		found = j
-		return ok && j.Phase == phase
-	})
-	return found
-}
-
-// phases lists what was reported of a deploy, in order.
-func (o *office) phases(deploy string) []release.Phase {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.history[deploy])
-}
-
-// stock adds goods and their torrent.
-func (o *office) stock(g goods) goods {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.torrents[g.manifest.SHA256] = g.torrent
-	return g
 }

@@ -2,6 +2,8 @@ package peer
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -13,6 +15,28 @@ type slot struct {
 	order   *control.Order     // what the host should have; nil: nothing is ordered
 	verdict *control.JobReport // on the order, when no job works on it
 	job     *running           // at most one for each app
+	chore   bool               // something else has the record, and gives it back
+}
+
+// isIdle reports whether the record is the loop's own.
+func (s *slot) isIdle() bool { return s.job == nil && !s.chore }
+
+// spare names the releases, newest first, that the app can do without; none while
+// somebody else has the record.
+func (s *slot) spare() []string {
+	if !s.isIdle() {
+		return nil
+	}
+	return s.surplus(0)
+}
+
+// surplus is the record's, with what is ordered.
+func (s *slot) surplus(keep int) []string {
+	wanted := ""
+	if s.order != nil {
+		wanted = s.order.Manifest.Version
+	}
+	return s.rec.surplus(keep, wanted)
 }
 
 // running is a job under way.
@@ -22,12 +46,17 @@ type running struct {
 	repair bool
 	cancel context.CancelFunc // of its steps before activation
 	letGo  func()             // of the artifact
+	held   *atomic.Bool       // it must not begin to activate
 }
 
-// serves reports whether the job is for the order and goes no further than it.
-func (r *running) serves(o *control.Order) bool {
-	return o != nil && r.order.Deploy == o.Deploy && (r.order.Goal == o.Goal || r.order.Goal == control.GoalFetch)
-}
+// serves reports whether the job is for the order. Of which attempt does not
+// matter: should it fail, it is tried again.
+func (r *running) serves(o *control.Order) bool { return o != nil && r.order.Deploy == o.Deploy }
+
+// follow has the job go as far as the order's goal is now. One that has begun to
+// activate goes on to its end; one that was to fetch ends with that, and
+// another goes on from there.
+func (r *running) follow(o *control.Order) { r.held.Store(o.Goal == control.GoalFetch) }
 
 // reread looks whether somebody has removed, or mended, a record that could not
 // be read. No job may run.
@@ -42,7 +71,7 @@ func (s *slot) reread(st state, l layout) {
 
 // isEmpty reports whether there is nothing left to know of the app.
 func (s *slot) isEmpty() bool {
-	return s.order == nil && s.job == nil && s.rec.current == "" && len(s.rec.Staged) == 0 && len(s.rec.Results) == 0
+	return s.order == nil && s.isIdle() && s.rec.current == "" && len(s.rec.Staged) == 0 && len(s.rec.Results) == 0
 }
 
 // reports is what the slot has to say: where the order stands, what still runs
@@ -70,11 +99,13 @@ func (s *slot) reports() []control.JobReport {
 	return all
 }
 
-// needs adds the artifacts that the app's releases are made of, and those that
-// are ordered or under way.
-func (s *slot) needs(needed map[release.Digest]bool) {
-	for _, p := range s.rec.Staged {
-		needed[p.SHA256] = true
+// needs adds the artifacts that the app's releases are made of, but for those
+// that it can do without, and those that are ordered or under way.
+func (s *slot) needs(needed map[release.Digest]bool, without []string) {
+	for version, p := range s.rec.Staged {
+		if !slices.Contains(without, version) {
+			needed[p.SHA256] = true
+		}
 	}
 	if s.order != nil {
 		needed[s.order.Manifest.SHA256] = true

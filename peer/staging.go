@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"crow/internal/release"
 	"crow/internal/store"
@@ -41,7 +42,7 @@ func (j *job) stage(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	if err := j.claim(claim{}); err != nil {
+	if err := j.claim(ctx, claim{}); err != nil {
 		return at(stepStage, err)
 	}
 	if err := os.MkdirAll(j.layout.app(j.name()), folderMode); err != nil {
@@ -129,9 +130,14 @@ func (j *job) link(path string) error {
 }
 
 // place gives a finished folder its version's name. What has that name is no
-// whole release of these bytes, or isStaged would have found it.
+// whole release of these bytes, or isStaged would have found it; it may be live all
+// the same, so the two change places in one step where the file system can.
 func (j *job) place(tmp string) error {
 	app, dir := j.layout.app(j.name()), j.layout.release(j.name(), j.version())
+	err := unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
+	if err == nil {
+		return errors.Join(store.SyncFolder(app), stage.Remove(tmp))
+	}
 	if err := aside(app, j.version()); err != nil {
 		return err
 	}

@@ -104,6 +104,9 @@ func (s state) app(layout layout, name string) record {
 		}
 	}
 	r.current = layout.current(name)
+	if r.Good != nil && !isFolder(layout.release(name, r.Good.Version)) {
+		r.Good = nil // it was lost, and is not live whatever the link says
+	}
 	for version := range r.Staged {
 		if !isFolder(layout.release(name, version)) {
 			delete(r.Staged, version)

@@ -1,0 +1,165 @@
+package peer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+func TestMeasure(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, "a/b"))
+	empty, err := measure(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "a/file"), make([]byte, 1<<20), 0o600),
+		os.Link(filepath.Join(dir, "a/file"), filepath.Join(dir, "a/b/link")),
+		os.WriteFile(filepath.Join(dir, "other"), make([]byte, 2<<20), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name string
+		skip []string
+		want int64
+	}{
+		{"a file with two names counts once", nil, 3 << 20},
+		{"one name is left", []string{"a/file"}, 3 << 20},
+		{"no name is left", []string{"a/file", "a/b/link"}, 2 << 20},
+		{"a folder with all that is in it", []string{"a"}, 2 << 20},
+	} {
+		got, err := measure(dir, func(path string) bool {
+			rel, err := filepath.Rel(dir, path)
+			return err == nil && slices.Contains(test.skip, rel)
+		})
+		if got -= empty; err != nil || got > test.want || got < test.want-64<<10 {
+			t.Errorf("%s: %d, %v, want %d", test.name, got, err, test.want)
+		}
+	}
+	if n, err := measure(filepath.Join(dir, "nowhere"), nil); n != 0 || err != nil {
+		t.Errorf("of what is not there: %d, %v", n, err)
+	}
+}
+
+// mebi is content of 1 MiB.
+func mebi(seed string) string { return big(seed, 1<<20/chunk) }
+
+func TestBudgetOverridesKeep(t *testing.T) {
+	r := newRig(t)
+	r.cfg.DiskBudget = 9 << 19 // four releases and what else there is
+	r.cfg.Apps["*"] = App{Keep: 10}
+	r.start()
+	var orders []control.Order
+	give := func(deploy, app, version string) {
+		t.Helper()
+		order := r.goods(mebi(deploy)).order(deploy, app, version)
+		orders = append(slices.DeleteFunc(orders, func(o control.Order) bool { return o.Manifest.App == app }), order)
+		r.office.give(orders...)
+		r.office.await(t, deploy, release.Active)
+		if use, err := measure(r.path(), nil); err != nil || use > int64(r.cfg.DiskBudget) {
+			t.Errorf("after %s data_dir takes %s, %v", deploy, release.Size(use), err)
+		}
+	}
+	for i := range 4 {
+		give(fmt.Sprint("d-", i), "web", fmt.Sprint(i))
+	}
+	if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{"0", "1", "2", "3", "current"}) {
+		t.Errorf("before there is need: %q", got)
+	}
+	give("d-4", "web", "4") // of its own
+	give("d-5", "db", "1")  // of another app
+	if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{"2", "3", "4", "current"}) {
+		t.Errorf("after a fifth and a sixth: %q", got)
+	}
+	give("d-6", "db", "2")
+	if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{"3", "4", "current"}) {
+		t.Errorf("after a seventh: %q", got)
+	}
+
+	// Live and previous ones of both apps are there, and nothing can go.
+	r.office.give(r.goods(mebi("d-7")).order("d-7", "web", "5"), orders[1])
+	got := r.office.await(t, "d-7", release.Failed)
+	for _, want := range []string{"fetch: over budget: need 1 MiB in " + r.path(), " of its budget of 4.5 MiB in use", "crow peer gc, or raise disk_budget"} {
+		if !strings.Contains(got.Reason, want) {
+			t.Errorf("reason is %q, want %q in it", got.Reason, want)
+		}
+	}
+	if r.current("web") != "4" || r.current("db") != "2" || len(names(t, r.path("cache"))) != 4 {
+		t.Error("what is live, or was before, is gone")
+	}
+}
+
+func TestRoomIsWhatTheBudgetLeaves(t *testing.T) {
+	r := newRig(t)
+	r.cfg.DiskBudget = 10 << 20
+	r.cfg.Apps["*"] = App{Keep: 10}
+	a := r.start()
+	for i := range 5 {
+		deploy := fmt.Sprint("d-", i)
+		r.office.give(r.goods(mebi(deploy)).order(deploy, "web", fmt.Sprint(i)))
+		r.office.await(t, deploy, release.Active)
+	}
+	eventually(t, "there is room for all but the live and the previous release", func() bool {
+		free := a.agent.disk.left()
+		return free != nil && *free <= 8<<20 && *free > 7<<20
+	})
+}
+
+func TestUnpackingStaysWithinTheBudget(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	r.cfg.DiskBudget = 8 << 20
+	r.cfg.Apps["web"] = App{Unpack: true}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(tarOf(t, map[string]string{"a": strings.Repeat("\x00", 5<<20), "b": strings.Repeat("\x00", 5<<20)})); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g := r.office.stock(r.store.add(t, b.Bytes(), release.FormatTarGzip))
+	r.start()
+	r.office.give(g.order("d-1", "web", "1"))
+	got := r.office.await(t, "d-1", release.Failed)
+	if !strings.Contains(got.Reason, ": over budget: need 5 MiB in ") || !strings.HasPrefix(got.Reason, "stage: unpack ") {
+		t.Errorf("reason is %q", got.Reason)
+	}
+	eventually(t, "what was unpacked is removed", func() bool { return len(leftovers(t, r)) == 0 })
+}
+
+// An order that comes while something else has the app's record waits for it.
+func TestOrderWaitsForAChore(t *testing.T) {
+	r := newRig(t)
+	a := r.start()
+	one, two := r.goods("one"), r.goods("two")
+	r.office.give(one.order("d-1", "web", "1"))
+	r.office.await(t, "d-1", release.Active)
+	begun, end := make(chan struct{}), make(chan struct{})
+	var ended chan struct{}
+	if err := a.agent.ask(t.Context(), func(a *agent) {
+		ended = a.chore("web", func(*record) { close(begun); <-end })
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	r.office.tell(t, two.order("d-2", "web", "2"))
+	if got := r.office.await(t, "d-2", release.Pending); got.Reason != "" {
+		t.Errorf("report is %+v", got)
+	}
+	close(end)
+	<-ended
+	r.office.await(t, "d-2", release.Active)
+}

@@ -1,0 +1,63 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"crow/internal/release"
+	"crow/internal/swarm"
+)
+
+// maxStrayStall is how long the fetch of an artifact that nothing orders may stand
+// still: no tracker tells who has it, and perhaps nobody does.
+const maxStrayStall = 30 * time.Second
+
+// refetch brings an artifact back into the cache and offers it. The caller has
+// its turn. What the host had trusted once is trusted still: the whole is checked
+// against its SHA-256.
+func (v *verification) refetch(ctx context.Context, d release.Digest) error {
+	limit := v.timing.stall
+	if !v.ordered[d] {
+		limit = min(limit, maxStrayStall)
+	}
+	ctx, beat, stop := watch(ctx, limit, func() error { return fmt.Errorf("nothing arrived for %s", limit) })
+	defer stop()
+	torrent, meta, ok := v.state.torrent(d)
+	if !ok {
+		var err error
+		if torrent, err = v.seeders.torrent(ctx, d, v.timing); err != nil {
+			return err
+		}
+		if meta, err = swarm.ParseTorrent(torrent); err != nil {
+			return err
+		}
+		if err := v.state.putTorrent(d, torrent); err != nil {
+			return err
+		}
+	}
+	v.cache.withdraw(d) // what was offered, if anything, is no longer there
+	most, head := int64(0), startHeadHash(v.cache.partPath(d))
+	err := v.cache.swarm.Fetch(ctx, torrent, v.cache.partPath(d), func(p swarm.Progress) {
+		if p.Done > most {
+			most = p.Done
+			beat()
+		}
+		if p.Neighbours == 0 {
+			// If ctx has ended, so has the fetch.
+			_ = v.ask(ctx, func(a *agent) { a.hintAt(meta.InfoHash) })
+		}
+	})
+	if err != nil {
+		head.stop()
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return err
+	}
+	if err := v.cache.adopt(ctx, d, head, beat); err != nil {
+		return err
+	}
+	v.cache.offer(d)
+	return nil
+}
