@@ -160,13 +160,22 @@ func (b *books) admits(h *host, m release.Manifest, r *control.Rollback, now tim
 func (ds *deploys) same(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string) *deploy {
 	for _, d := range ds.byApp[r.App] {
 		if d.Phase == release.DeployRunning && d.Manifest.Ref() == r.Ref() && slices.Equal(d.Hosts, hosts) &&
-			slices.Equal(d.Signatures, r.Signatures) && reflect.DeepEqual(d.Rollback, req.Rollback) &&
-			reflect.DeepEqual(d.Fallback, req.Fallback) && reflect.DeepEqual(d.Rollout, req.Rollout) &&
+			slices.Equal(d.Signatures, r.Signatures) && sameWay(d.Rollback, req.Rollback) &&
+			sameWay(d.Fallback, req.Fallback) && reflect.DeepEqual(d.Rollout, req.Rollout) &&
 			slices.Equal(d.Selector.Targets, s.Targets) && slices.Equal(d.Selector.Excludes, s.Excludes) {
 			return d
 		}
 	}
 	return nil
+}
+
+// sameWay reports whether two statements let hosts do the same. Each call signs one of
+// its own, at its own time.
+func sameWay(a, b *control.Rollback) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Statement.Ref() == b.Statement.Ref() && len(a.Signatures) == len(b.Signatures)
 }
 
 // release finds what a request names.

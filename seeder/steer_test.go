@@ -154,6 +154,10 @@ func TestRollbackOnFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Fallback = &control.Rollback{Statement: release.RollbackTo(one.Manifest, 3, d.now.Add(time.Second), time.Time{})}
+	if again, err := d.deploy(req, d.now); err != nil || again != second {
+		t.Errorf("asked for twice, with a statement of its own each time, it is %v, %v", again, err)
+	}
 	for i := range 4 {
 		d.say(fmt.Sprintf("h%d", i), second, release.Staged, "")
 	}
