@@ -49,11 +49,11 @@ func (h *host) clearOnce(ctx context.Context, dryRun bool) (admin.Cleared, error
 	c := newClearing(h, dryRun)
 	var apps []string
 	if err := h.ask(ctx, func(a *agent) { apps = slices.Sorted(maps.Keys(a.slots)) }); err != nil {
-		return c.out, err
+		return admin.Cleared{}, err
 	}
 	for _, app := range apps {
 		if err := c.lentApp(ctx, app); err != nil {
-			return c.out, err
+			return admin.Cleared{}, err // a chore may go on with c
 		}
 	}
 	needed := map[release.Digest]bool{}
@@ -62,10 +62,10 @@ func (h *host) clearOnce(ctx context.Context, dryRun bool) (admin.Cleared, error
 			s.needs(needed, c.doomed[app])
 		}
 	})
-	if err != nil {
-		return c.out, err
+	if err == nil {
+		err = c.artifacts(needed)
 	}
-	return c.out, c.artifacts(needed)
+	return c.out, err
 }
 
 // lentApp clears one app with the record that the loop lends. To look, a copy of
@@ -194,7 +194,8 @@ func clearAlone(cfg Config, dryRun bool, log *zap.Logger) (out admin.Cleared, er
 		needed[o.Manifest.SHA256] = true
 	}
 	h.cache.needed.Store(&needed)
-	return c.out, c.artifacts(needed)
+	err = c.artifacts(needed)
+	return c.out, err
 }
 
 // deadApp clears the app of an agent that does not run, and says what it needs.
