@@ -23,22 +23,13 @@ func (v *verification) refetch(ctx context.Context, d release.Digest) error {
 	}
 	ctx, beat, stop := watch(ctx, limit, func() error { return fmt.Errorf("nothing arrived for %s", limit) })
 	defer stop()
-	torrent, meta, ok := v.state.torrent(d)
-	if !ok {
-		var err error
-		if torrent, err = v.seeders.torrent(ctx, d, v.timing); err != nil {
-			return err
-		}
-		if meta, err = swarm.ParseTorrent(torrent); err != nil {
-			return err
-		}
-		if err := v.state.putTorrent(d, torrent); err != nil {
-			return err
-		}
+	torrent, meta, err := v.torrentOf(ctx, d)
+	if err != nil {
+		return err
 	}
 	v.cache.withdraw(d) // what was offered, if anything, is no longer there
 	most, head := int64(0), startHeadHash(v.cache.partPath(d))
-	err := v.cache.swarm.Fetch(ctx, torrent, v.cache.partPath(d), func(p swarm.Progress) {
+	err = v.cache.swarm.Fetch(ctx, torrent, v.cache.partPath(d), func(p swarm.Progress) {
 		if p.Done > most {
 			most = p.Done
 			beat()
@@ -60,4 +51,20 @@ func (v *verification) refetch(ctx context.Context, d release.Digest) error {
 	}
 	v.cache.offer(d)
 	return nil
+}
+
+// torrentOf returns an artifact's torrent, from the state or from a seeder.
+func (v *verification) torrentOf(ctx context.Context, d release.Digest) ([]byte, swarm.Torrent, error) {
+	if torrent, meta, ok := v.state.torrent(d); ok {
+		return torrent, meta, nil
+	}
+	torrent, err := v.seeders.torrent(ctx, d, v.timing)
+	if err != nil {
+		return nil, swarm.Torrent{}, err
+	}
+	meta, err := swarm.ParseTorrent(torrent)
+	if err != nil {
+		return nil, meta, err
+	}
+	return torrent, meta, v.state.putTorrent(d, torrent)
 }
