@@ -63,11 +63,15 @@ const unreadable = "how it ended is not known: its document was damaged, and is 
 // lost stands for a deploy's result that cannot be read. The deploy counts as failed:
 // as one that had just begun it would order hosts about again. What they have done
 // they report again.
-func (ds *deploys) lost(id string, err error) (result, error) {
+func (ds *deploys) lost(d *deploy, err error) (result, error) {
 	if err := ds.setAside(err); err != nil {
 		return result{}, err
 	}
 	ended := ds.started.UTC()
 	r := result{Phase: release.DeployFailed, Reason: unreadable, Finished: &ended, Rows: []row{}}
-	return r, ds.put(kindResult, id, r)
+	// Who had been let go live is not known. One that stops for nothing had let all.
+	if _, stops := d.Rollout.Stops(len(d.Hosts)); !stops {
+		r.Course.Wave = len(d.program.ends)
+	}
+	return r, ds.put(kindResult, d.ID, r)
 }

@@ -114,7 +114,7 @@ func (ds *deploys) wake(d *deploy) error {
 	}
 	var r result
 	if err := ds.get(kindResult, d.ID, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
-		if r, err = ds.lost(d.ID, err); err != nil {
+		if r, err = ds.lost(d, err); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ const (
 )
 
 // maxTails bounds the hooks' output that one deploy's documents hold, in bytes.
-// Up to 1,000 hosts it cuts nothing.
+// Up to 500 hosts it cuts nothing.
 const maxTails = 8 << 20
 
 // report takes in where a host stands. What it says of deploys that are not
@@ -56,7 +56,7 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 		return
 	}
 	r := d.rows[h.Name]
-	before, next := *r, merge(*r, shorten(j, maxTails/len(d.rows)), now)
+	before, next := *r, merge(*r, shorten(j, maxTails/2/len(d.rows)), now)
 	if sameRow(before, next) {
 		return
 	}
@@ -91,14 +91,19 @@ func (b *books) turned(d *deploy, h *host, r *row, now time.Time) {
 	}
 }
 
-// shorten keeps the end of a job's hook output. The job is not changed.
+// shorten keeps the end of what a job's hook and check wrote. The job is not changed.
 func shorten(j control.JobReport, most int) control.JobReport {
-	if j.Hook != nil && len(j.Hook.Tail) > most {
-		hook := *j.Hook
-		hook.Tail = tail(hook.Tail, most)
-		j.Hook = &hook
-	}
+	j.Hook, j.Check = shortenHook(j.Hook, most), shortenHook(j.Check, most)
 	return j
+}
+
+func shortenHook(h *control.HookResult, most int) *control.HookResult {
+	if h == nil || len(h.Tail) <= most {
+		return h
+	}
+	short := *h
+	short.Tail = tail(h.Tail, most)
+	return &short
 }
 
 // working is how many hosts have yet to finish a running deploy.
@@ -130,6 +135,19 @@ func validateReport(r *control.Report) error {
 	if len(r.Running) > control.MaxApps || len(r.Jobs) > control.MaxJobs {
 		return usage("", "report of %s: over %d apps or %d jobs", r.Host, control.MaxApps, control.MaxJobs)
 	}
+	if len(r.Staged) > control.MaxApps || r.Free != nil && *r.Free < 0 {
+		return usage("", "report of %s: staged releases of over %d apps, or less than no disk", r.Host, control.MaxApps)
+	}
+	for app, versions := range r.Staged {
+		if len(versions) > maxStaged {
+			return usage("", "report of %s: over %d staged releases of %.40q", r.Host, maxStaged, app)
+		}
+		for _, version := range versions {
+			if err := (release.Ref{App: app, Version: version}).Validate(); err != nil {
+				return err
+			}
+		}
+	}
 	for app, version := range r.Running {
 		if err := (release.Ref{App: app, Version: version}).Validate(); err != nil {
 			return err
@@ -151,6 +169,7 @@ func validateReport(r *control.Report) error {
 // Bounds of what one host can say of one job: sums over a fleet of 20,000 do not
 // overflow.
 const (
+	maxStaged     = 1000 // releases of one app
 	maxJobBytes   = 16 * release.MaxArtifactSize
 	maxJobSeconds = 365 * 24 * 3600
 )
@@ -160,7 +179,7 @@ func validateJob(j *control.JobReport) error {
 		return err
 	}
 	b := j.Bytes
-	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
+	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted, j.Rate, int64(j.Attempt)) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
 		return fmt.Errorf("%w job of %s: a count is below zero", release.ErrInvalid, j.Deploy)
 	}
 	if max(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) > maxJobBytes || max(j.FetchSeconds, j.StageSeconds) > maxJobSeconds {
@@ -171,8 +190,10 @@ func validateJob(j *control.JobReport) error {
 	if j.Phase == release.Failed && j.Reason == "" {
 		j.Reason = "no reason given"
 	}
-	if j.Hook != nil {
-		j.Hook.Tail = tail(release.Printable(j.Hook.Tail, '\n', '\t'), control.MaxTailLen)
+	for _, r := range []*control.HookResult{j.Hook, j.Check} {
+		if r != nil {
+			r.Tail = tail(release.Printable(r.Tail, '\n', '\t'), control.MaxTailLen)
+		}
 	}
 	return nil
 }
