@@ -35,7 +35,7 @@ func Compare(ctx context.Context, artifact io.Reader, format release.Format, dir
 		return nil, fmt.Errorf("compare: %w", err)
 	}
 	defer in.close()
-	c := comparison{tar: tar.NewReader(in), root: root, limits: limits, found: map[string]string{}, a: make([]byte, copyBufferLen), b: make([]byte, copyBufferLen)}
+	c := comparison{tar: tar.NewReader(in), root: root, limits: limits, found: map[string]string{}, links: newHardLinks(), a: make([]byte, copyBufferLen), b: make([]byte, copyBufferLen)}
 	if err := c.entries(); err != nil {
 		return nil, printable(err)
 	}
@@ -52,6 +52,7 @@ type comparison struct {
 	root   *os.Root
 	limits Limits
 	found  map[string]string // what differs, by name; the last entry of a name counts
+	links  hardLinks
 	a, b   []byte
 }
 
@@ -60,23 +61,37 @@ func (c *comparison) entries() error {
 		h, err := c.tar.Next()
 		switch {
 		case errors.Is(err, io.EOF):
+			c.compareLinks()
 			return nil
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath):
 			return fmt.Errorf("compare: read archive: %w", explainRead(err))
 		case h.Typeflag == tar.TypeXGlobalHeader:
 			continue
 		}
-		name, err := cleanName(h.Name, c.limits)
-		if err != nil {
+		if err := c.next(h); err != nil {
 			return fmt.Errorf("compare %s: %w", quote(h.Name), err)
 		}
-		difference, err := c.entry(name, h)
-		if err != nil {
-			return fmt.Errorf("compare %s: %w", quote(h.Name), err)
-		}
-		if delete(c.found, name); difference != "" {
-			c.found[name] = difference
-		}
+	}
+	return nil
+}
+
+// next compares one entry, in place of an earlier one of its name.
+func (c *comparison) next(h *tar.Header) error {
+	name, err := cleanName(h.Name, c.limits)
+	if err != nil {
+		return err
+	}
+	target, err := targetOf(h, c.limits)
+	if err != nil || target == name { // tar writes this for what it was told to pack twice
+		return err
+	}
+	difference, err := c.entry(name, h)
+	if err != nil {
+		return err
+	}
+	c.links.add(name, target)
+	if delete(c.found, name); difference != "" {
+		c.found[name] = difference
 	}
 	return nil
 }
@@ -100,7 +115,7 @@ func (c *comparison) entry(name string, h *tar.Header) (difference string, err e
 	switch {
 	case !info.Mode().IsRegular():
 		return "is a " + kind(info) + ", not a file", nil
-	case h.Typeflag == tar.TypeLink: // compared under its first name
+	case h.Typeflag == tar.TypeLink: // compared at the end
 		return "", nil
 	case info.Size() != h.Size:
 		return fmt.Sprintf("has %d bytes, not %d", info.Size(), h.Size), nil

@@ -13,6 +13,7 @@ func TestCompare(t *testing.T) {
 	archive := pack(t,
 		folder("./", 0o755), file("page", "first"), file("page", "one"), folder("bin", 0o755), fileMode("bin/server", "program", 0o755),
 		hardLink("bin/same", "bin/server"), symlink("current", "page"), file("implied/deep", "x"), folder("closed", 0o500),
+		file("twice", "same"), hardLink("twice", "./twice"), file("old", "old"), hardLink("kept", "old"), file("old", "new"),
 	)
 	tests := []struct {
 		name  string
@@ -27,6 +28,17 @@ func TestCompare(t *testing.T) {
 		{"a byte differs", func(dir string) error { return os.WriteFile(filepath.Join(dir, "page"), []byte("onE"), 0) },
 			[]string{`"page": has other content`}},
 		{"a file was cut", func(dir string) error { return os.Truncate(filepath.Join(dir, "page"), 1) }, []string{`"page": has 1 bytes, not 3`}},
+		{"a file that is packed twice differs", func(dir string) error { return os.WriteFile(filepath.Join(dir, "twice"), []byte("damn"), 0) },
+			[]string{`"twice": has other content`}},
+		{"a hard link is a file of its own", func(dir string) error {
+			same := filepath.Join(dir, "bin/same")
+			return errors.Join(os.Remove(same), os.WriteFile(same, []byte("proGram"), 0o755))
+		}, []string{`"bin/same": is not the same file as "bin/server"`}},
+		{"what a hard link leads to was replaced", func(dir string) error {
+			server := filepath.Join(dir, "bin/server")
+			return errors.Join(os.Remove(server), os.WriteFile(server, []byte("proGram"), 0o755))
+		}, []string{`"bin/same": is not the same file as "bin/server"`, `"bin/server": has other content`}},
+		{"a hard link is gone", func(dir string) error { return os.Remove(filepath.Join(dir, "bin/same")) }, []string{`"bin/same": is missing`}},
 		{"a mode differs", func(dir string) error { return os.Chmod(filepath.Join(dir, "bin/server"), 0o644) },
 			[]string{`"bin/server": has mode -rw-r--r--, not -rwxr-xr-x`}},
 		{"a folder's mode differs", func(dir string) error { return os.Chmod(filepath.Join(dir, "closed"), 0o700) },
