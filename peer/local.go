@@ -122,7 +122,6 @@ func (l *local) verify(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "another verification is under way", http.StatusConflict)
 		return
 	}
-	defer l.verifying.Unlock()
 	lines, out := json.NewEncoder(w), http.NewResponseController(w)
 	say := func(line admin.Line) {
 		// A caller who is gone ends the request's context, and so the verification.
@@ -133,6 +132,7 @@ func (l *local) verify(w http.ResponseWriter, r *http.Request) {
 	err := l.host.verify(r.Context(), r.URL.Query().Get("app"), r.URL.Query().Get("mend_live") == "true", func(c admin.Checked) {
 		say(admin.Line{Checked: c, Done: c.Done, Of: c.Of})
 	})
+	l.verifying.Unlock() // before the caller knows that it is over, and may ask again
 	if err != nil {
 		end.Error = err.Error()
 	}

@@ -27,11 +27,17 @@ func (v *verification) release(ctx context.Context, r stagedRelease) (admin.Stat
 	watched, beat, stop := watch(ctx, v.timing.stall, errDiskSilent)
 	differs, err := v.differs(watched, r, beat)
 	stop()
+	there := len(differs) == 0
+	if !there && err == nil {
+		err = v.ask(ctx, func(a *agent) { there = a.hasStaged(r) })
+	}
 	switch {
 	case ctx.Err() != nil:
 		return "", "", context.Cause(ctx)
 	case err != nil:
 		return admin.Unknown, err.Error(), nil
+	case !there:
+		return admin.Unknown, meanwhile, nil
 	case len(differs) == 0:
 		return admin.OK, "", nil
 	}
@@ -48,6 +54,9 @@ func (v *verification) release(ctx context.Context, r stagedRelease) (admin.Stat
 // differs says how a release differs from its artifact.
 func (v *verification) differs(ctx context.Context, r stagedRelease, beat func()) ([]string, error) {
 	dir := v.layout.release(r.app, r.Version)
+	if !isFolder(dir) {
+		return []string{"its folder is missing"}, nil
+	}
 	if !r.Unpacked {
 		path := filepath.Join(dir, artifactName)
 		if v.whole[r.SHA256] && sameFile(path, v.cache.path(r.SHA256)) {
@@ -71,6 +80,16 @@ func (v *verification) differs(ctx context.Context, r stagedRelease, beat func()
 	return stage.Compare(ctx, &beating{ctx, f, beat}, format, dir, stage.DefaultLimits())
 }
 
+// hasStaged reports whether a release is still what it was.
+func (a *agent) hasStaged(r stagedRelease) bool {
+	s := a.slots[r.app]
+	if s == nil {
+		return false
+	}
+	now, ok := s.rec.Staged[r.Version]
+	return ok && now.SHA256 == r.SHA256 && now.Unpacked == r.Unpacked
+}
+
 func shown(differs []string) string {
 	if more := len(differs) - maxShown; more > 0 {
 		return fmt.Sprintf("%s; and %d more", strings.Join(differs[:maxShown], "; "), more)
@@ -85,12 +104,7 @@ func (v *verification) restage(ctx context.Context, r stagedRelease, detail stri
 	var trouble error
 	there := false
 	err := v.ask(ctx, func(a *agent) {
-		s := a.slots[r.app]
-		if s == nil {
-			return
-		}
-		if now, ok := s.rec.Staged[r.Version]; ok && now.SHA256 == r.SHA256 && now.Unpacked == r.Unpacked {
-			there = true
+		if there = a.hasStaged(r); there {
 			ended = a.chore(r.app, func(rec *record) { trouble = v.rebuild(ctx, r, *rec) })
 		}
 	})
@@ -98,7 +112,7 @@ func (v *verification) restage(ctx context.Context, r stagedRelease, detail stri
 	case err != nil:
 		return "", "", err
 	case !there:
-		return admin.Unknown, "it was removed meanwhile", nil
+		return admin.Unknown, meanwhile, nil
 	case ended == nil:
 		return admin.Damaged, detail + "; a deploy of the app is under way: try again after it", nil
 	}
@@ -126,10 +140,10 @@ func (v *verification) rebuild(ctx context.Context, r stagedRelease, rec record)
 	m := release.Manifest{App: r.app, Version: r.Version, SHA256: r.SHA256, Size: info.Size(), Format: format}
 	j := newJob(v.host, control.Order{Manifest: m}, rec, control.JobReport{}, nil)
 	j.app.Unpack = r.Unpacked
-	if !r.Unpacked {
+	if !r.Unpacked && isFolder(v.layout.release(r.app, r.Version)) {
 		return j.relink(ctx)
 	}
-	if err := v.disk.claim(r.app, claim{staging: stage.Estimate(format, m.Size, true)}); err != nil {
+	if err := v.disk.claim(r.app, claim{staging: stage.Estimate(format, m.Size, r.Unpacked)}); err != nil {
 		return err
 	}
 	defer v.disk.letGo(r.app)

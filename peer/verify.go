@@ -99,8 +99,12 @@ func (v *verification) list(ctx context.Context, app string) error {
 	return nil
 }
 
+// meanwhile is the detail of what goes while other things are verified: that takes
+// long, and deploys go on.
+const meanwhile = "it was removed meanwhile"
+
 // artifact hashes a cached artifact, whatever it looked like before. One that is
-// damaged, or gone, is fetched again.
+// damaged, or gone, is fetched again if a release needs it.
 func (v *verification) artifact(ctx context.Context, d release.Digest) (admin.State, string, error) {
 	defer v.cache.hold(d)()
 	unlock, err := v.cache.lock(ctx, d)
@@ -108,24 +112,32 @@ func (v *verification) artifact(ctx context.Context, d release.Digest) (admin.St
 		return "", "", err
 	}
 	defer unlock()
-	was := "it was damaged"
-	if v.cache.isThere(d) {
-		watched, beat, stop := watch(ctx, v.timing.stall, errDiskSilent)
-		ok, err := v.cache.rehash(watched, d, beat)
-		stop()
-		switch {
-		case ctx.Err() != nil:
-			return "", "", context.Cause(ctx)
-		case err != nil:
-			return admin.Unknown, err.Error(), nil
-		case ok:
-			v.whole[d] = true
-			return admin.OK, "", nil
+	if !v.cache.isThere(d) {
+		if !v.cache.isNeeded(d) {
+			return admin.Unknown, meanwhile, nil
 		}
-	} else {
-		was = "it was gone"
+		return v.replace(ctx, d, "it was gone")
 	}
-	err = v.refetch(ctx, d)
+	watched, beat, stop := watch(ctx, v.timing.stall, errDiskSilent)
+	ok, err := v.cache.rehash(watched, d, beat)
+	stop()
+	switch {
+	case ctx.Err() != nil:
+		return "", "", context.Cause(ctx)
+	case err != nil:
+		return admin.Unknown, err.Error(), nil
+	case ok:
+		v.whole[d] = true
+		return admin.OK, "", nil
+	case !v.cache.isNeeded(d):
+		return admin.Mended, "it was damaged, and was removed: no release needs it", nil
+	}
+	return v.replace(ctx, d, "it was damaged")
+}
+
+// replace fetches an artifact again. The caller has its turn.
+func (v *verification) replace(ctx context.Context, d release.Digest, was string) (admin.State, string, error) {
+	err := v.refetch(ctx, d)
 	switch {
 	case ctx.Err() != nil:
 		return "", "", context.Cause(ctx)
