@@ -74,8 +74,10 @@ func newCache(dir string, s state, t transfer, log *zap.Logger) *cache {
 
 func (c *cache) path(d release.Digest) string { return filepath.Join(c.dir, d.String()) }
 
-func (c *cache) isThere(d release.Digest) bool {
-	_, err := os.Lstat(c.path(d))
+func (c *cache) isThere(d release.Digest) bool { return isThere(c.path(d)) }
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 

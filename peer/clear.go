@@ -3,9 +3,12 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"go.uber.org/zap"
 
@@ -21,6 +24,7 @@ type clearing struct {
 	freed  freed
 	out    admin.Cleared
 	doomed map[string][]string // versions by app
+	paths  [][]string          // of what out.Removed has
 }
 
 func newClearing(h *host, dryRun bool) *clearing {
@@ -35,25 +39,45 @@ func newClearing(h *host, dryRun bool) *clearing {
 func (h *host) clear(ctx context.Context, dryRun bool) (admin.Cleared, error) {
 	found, err := h.clearOnce(ctx, true)
 	if err != nil || dryRun {
-		return found, err
+		return found.sorted(), err
 	}
 	done, err := h.clearOnce(ctx, false)
-	found.DryRun, found.Busy = false, done.Busy
-	h.log.Info("data_dir was cleared", zap.Int("removed", len(found.Removed)), zap.Int64("bytes", found.Bytes))
-	return found, err
+	found.confirm()
+	out := found.sorted()
+	out.DryRun, out.Busy = false, done.out.Busy
+	h.log.Info("data_dir was cleared", zap.Int("removed", len(out.Removed)), zap.Int64("bytes", out.Bytes))
+	return out, err
+}
+
+// confirm leaves out what is still there: a job came for it after the look.
+func (c *clearing) confirm() {
+	found := c.out.Removed
+	c.out.Removed, c.out.Bytes = []admin.Item{}, 0
+	for i, item := range found {
+		if !slices.ContainsFunc(c.paths[i], isThere) {
+			c.out.Removed = append(c.out.Removed, item)
+			c.out.Bytes += item.Bytes
+		}
+	}
+}
+
+// sorted is the answer.
+func (c *clearing) sorted() admin.Cleared {
+	slices.SortStableFunc(c.out.Removed, byKind)
+	return c.out
 }
 
 // clearOnce goes through all apps. One at which a job is keeps what it has, and
 // is named.
-func (h *host) clearOnce(ctx context.Context, dryRun bool) (admin.Cleared, error) {
-	c := newClearing(h, dryRun)
+func (h *host) clearOnce(ctx context.Context, dryRun bool) (*clearing, error) {
+	c, nothing := newClearing(h, dryRun), newClearing(h, dryRun)
 	var apps []string
 	if err := h.ask(ctx, func(a *agent) { apps = slices.Sorted(maps.Keys(a.slots)) }); err != nil {
-		return admin.Cleared{}, err
+		return nothing, err
 	}
 	for _, app := range apps {
 		if err := c.lentApp(ctx, app); err != nil {
-			return admin.Cleared{}, err // a chore may go on with c
+			return nothing, err // a chore may go on with c
 		}
 	}
 	needed := map[release.Digest]bool{}
@@ -65,7 +89,7 @@ func (h *host) clearOnce(ctx context.Context, dryRun bool) (admin.Cleared, error
 	if err == nil {
 		err = c.artifacts(needed)
 	}
-	return c.out, err
+	return c, err
 }
 
 // lentApp clears one app with the record that the loop lends. To look, a copy of
@@ -152,7 +176,6 @@ func (c *clearing) artifacts(needed map[release.Digest]bool) error {
 			c.note(admin.Artifact, d.String(), c.cache.files(d)...)
 		}
 	}
-	slices.SortStableFunc(c.out.Removed, byKind)
 	if c.out.DryRun {
 		return nil
 	}
@@ -167,11 +190,15 @@ func (c *clearing) note(kind admin.Kind, name string, paths ...string) {
 	}
 	c.out.Removed = append(c.out.Removed, admin.Item{Kind: kind, Name: name, Bytes: n})
 	c.out.Bytes += n
+	c.paths = append(c.paths, paths)
 }
 
 // clearAlone does the same where no agent runs, under the lock on data_dir.
 func clearAlone(cfg Config, dryRun bool, log *zap.Logger) (out admin.Cleared, err error) {
 	l := layout{cfg.DataDir}
+	if err := isOwn(l.state()); err != nil {
+		return out, err
+	}
 	docs, err := store.Open(l.state(), log)
 	if err != nil {
 		return out, err
@@ -195,7 +222,20 @@ func clearAlone(cfg Config, dryRun bool, log *zap.Logger) (out admin.Cleared, er
 	}
 	h.cache.needed.Store(&needed)
 	err = c.artifacts(needed)
-	return c.out, err
+	return c.sorted(), err
+}
+
+// isOwn refuses to work in another user's state folder: the agent could not read
+// what is written there, and would refuse all orders.
+func isOwn(folder string) error {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+		return fmt.Errorf("%w user %d: %s is that of user %d, who has to clear it while no agent runs", release.ErrInvalid, os.Geteuid(), folder, owner)
+	}
+	return nil
 }
 
 // deadApp clears the app of an agent that does not run, and says what it needs.

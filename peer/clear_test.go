@@ -187,3 +187,34 @@ func TestAbandonedCallEnds(t *testing.T) {
 	}
 	a.stop(t)
 }
+
+// What a job came for between the look and the removal stays, and is not told as
+// removed.
+func TestClearTellsOfWhatIsGone(t *testing.T) {
+	r := newRig(t)
+	gone, stays := r.path("gone"), r.path("stays")
+	mkdir(t, stays)
+	c := newClearing(&host{}, true)
+	c.note(admin.Release, "web@1", gone)
+	c.note(admin.Release, "db@1", stays)
+	c.out.Bytes, c.out.Removed[0].Bytes = c.out.Bytes+7, 7
+	c.confirm()
+	if got := itemsOf(c.out); !slices.Equal(got, []string{"release web@1"}) || c.out.Bytes != 7 {
+		t.Errorf("%q, %d bytes", got, c.out.Bytes)
+	}
+}
+
+// Under another user's name it would leave documents that the agent cannot read.
+func TestClearAsAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	r := newRig(t)
+	r.start().stop(t)
+	if err := os.Chown(r.path("state"), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Clear(t.Context(), r.cfg, true, nopLog); !errors.Is(err, release.ErrInvalid) || !strings.Contains(err.Error(), "65534") {
+		t.Errorf("error is %v", err)
+	}
+}
