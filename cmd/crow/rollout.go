@@ -126,7 +126,26 @@ func takeSteps(cmd *cli.Command, r *release.Rollout) (err error) {
 	if cmd.IsSet("fetch-only") {
 		r.FetchOnly = cmd.Bool("fetch-only")
 	}
+	takeAlong(cmd, r)
 	return nil
+}
+
+// takeAlong takes out what a file says that means nothing beside a flag. What another
+// flag says stays, and is an error.
+func takeAlong(cmd *cli.Command, r *release.Rollout) {
+	fetchOnly := cmd.Bool("fetch-only")
+	if fetchOnly && !cmd.IsSet("wave") {
+		r.Waves = nil
+	}
+	if fetchOnly && !cmd.IsSet("hosts-at-once") {
+		r.HostsAtOnce = 0
+	}
+	if fetchOnly && !cmd.IsSet("on-failure") && r.OnFailure == release.OnFailureRollback {
+		r.OnFailure = ""
+	}
+	if (fetchOnly || cmd.IsSet("wave")) && len(r.Waves) < 2 && !cmd.IsSet("wave-pause") {
+		r.WavePause = 0
+	}
 }
 
 // parseWaves reads shares with commas between, as 1,10%,100%.

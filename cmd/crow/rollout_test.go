@@ -136,3 +136,31 @@ func releaseAt(version string, counter uint64, created time.Time) control.Releas
 	blob := control.Blob{SHA256: release.Digest{1}, Size: 10, InfoHash: release.Digest{2}, PieceLength: 16 << 10}
 	return control.Release{Manifest: blob.Manifest(release.Ref{App: "web", Version: version}, counter, created)}
 }
+
+// TestFlagsTakeAlong holds that a flag takes with it what a file says that means
+// nothing beside it, and nothing that other flags say.
+func TestFlagsTakeAlong(t *testing.T) {
+	steps := release.Rollout{
+		Waves: []release.Share{release.Hosts(1), release.Percent(100)}, WavePause: release.Duration(10 * time.Minute), HostsAtOnce: 5, OnFailure: release.OnFailureRollback,
+	}
+	const head = `{"app":"web","version":"2","targets":null,`
+	for _, c := range []struct{ flags, want string }{
+		{"--wave 100%", head + `"wave":["100%"],"hosts_at_once":5,"on_failure":"rollback"}`},
+		{"--wave 50%,100%", head + `"wave":["50%","100%"],"wave_pause":"10m0s","hosts_at_once":5,"on_failure":"rollback"}`},
+		{"--fetch-only", head + `"fetch_only":true}`},
+		{"--fetch-only --on-failure pause", head + `"on_failure":"pause","fetch_only":true}`},
+		{"--wave 100% --wave-pause 5m", "invalid wave_pause 5m0s: "},
+		{"--fetch-only --wave 100%", "invalid fetch_only: "},
+	} {
+		o, err := parsedRollout(t, rollout{ref: testRef, timeout: defaultTimeout, steps: steps}, strings.Fields(c.flags)...)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = requestText(t, o)
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %s, want %s", c.flags, got, c.want)
+		}
+	}
+}
