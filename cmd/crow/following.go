@@ -66,7 +66,7 @@ func (f *following) goBack(ctx context.Context, failed control.DeployStatus) (ba
 		return back, false
 	}
 	f.note("deploy %s failed: hosts go back by deploy %s", failed.Deploy, failed.Fallback)
-	back, err := f.client.Status(ctx, failed.Fallback, 0, 0)
+	back, err := f.status(ctx, failed.Fallback)
 	if err != nil {
 		f.note("status of %s: %s", failed.Fallback, textOf(err))
 		return back, false
@@ -76,6 +76,20 @@ func (f *following) goBack(ctx context.Context, failed control.DeployStatus) (ba
 		f.note("%s", textOf(err))
 	}
 	return back, true
+}
+
+// status asks where a deploy stands, again as long as there is time: the seeder may
+// just be restarting.
+func (f *following) status(ctx context.Context, deploy string) (control.DeployStatus, error) {
+	waiting, cancel := context.WithDeadline(ctx, f.end)
+	defer cancel()
+	for {
+		st, err := f.client.Status(waiting, deploy, 0, 0)
+		if err == nil || !passes(err) || waiting.Err() != nil {
+			return st, err
+		}
+		rest(waiting, retryPause)
+	}
 }
 
 // writeChanges writes the lines of --output jsonl.

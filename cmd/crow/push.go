@@ -20,7 +20,7 @@ func (a *app) push() *cli.Command {
 		&cli.StringFlag{Name: "app", Usage: "`APP` that the artifact is a build of"},
 		&cli.StringFlag{Name: "version", Usage: "`VERSION` of the build"},
 		signKeyFlag(),
-		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may take the release (default: for ever)"},
+		&cli.DurationFlag{Name: "expires", Usage: "how long hosts may take the release (default: for ever)", HideDefault: true},
 	}, deployFlags()...)
 	return &cli.Command{
 		Name:        "push",
