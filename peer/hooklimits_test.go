@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"crow/internal/release"
+	"crow/peer/admin"
 	"crow/peer/hook"
 )
 
@@ -90,8 +92,19 @@ func TestReleaseThatWasPackedClosed(t *testing.T) {
 	if got := r.office.await(t, "d-1", release.Active); got.Hook == nil || got.Hook.Tail != "content" {
 		t.Errorf("hook %+v", got.Hook)
 	}
-	if info, err := os.Stat(r.path("apps/web/1")); err != nil || info.Mode().Perm() != 0o750 {
-		t.Errorf("folder's mode %v, %v", info.Mode(), err)
+	before, err := os.Stat(r.path("apps/web/1"))
+	if err != nil || before.Mode().Perm() != 0o750 {
+		t.Fatalf("folder's mode %v, %v", before.Mode(), err)
+	}
+	if err := os.Remove(r.path("apps/web/1/f")); err != nil {
+		t.Fatal(err)
+	}
+	// What the hook started reads from there still.
+	mended := r.verify("web", true)["release web@1"]
+	after, err := os.Stat(r.path("apps/web/1"))
+	group := func(fi os.FileInfo) uint32 { return fi.Sys().(*syscall.Stat_t).Gid }
+	if err != nil || mended.State != admin.Mended || os.SameFile(before, after) || after.Mode() != before.Mode() || group(after) != group(before) {
+		t.Errorf("%+v: mode %v and group %d, before %v and %d, %v", mended, after.Mode(), group(after), before.Mode(), group(before), err)
 	}
 }
 

@@ -44,6 +44,16 @@ func (j *job) lend(f *hook.Facts) error {
 	return nil
 }
 
+// reopen lets the user of the hook into a folder that takes the place of the live
+// release's, as it was let into that.
+func (j *job) reopen(dir string) error {
+	gid, foreign, err := j.app.Limits.Group()
+	if err != nil || !foreign {
+		return err
+	}
+	return letIn(dir, gid)
+}
+
 // letIn gives a folder, if one is named, to the group to look at.
 func letIn(dir string, gid int) error {
 	if dir == "" {

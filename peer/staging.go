@@ -97,6 +97,11 @@ func (j *job) build(ctx context.Context) (err error) {
 	if err := j.fill(ctx, tmp); err != nil {
 		return err
 	}
+	if j.rec.current == j.version() { // what its hook started goes on in there
+		if err := j.reopen(tmp); err != nil {
+			return err
+		}
+	}
 	if err := stage.Sync(tmp); err != nil {
 		return err
 	}
