@@ -50,6 +50,7 @@ func Verify(ctx context.Context, c Config, app string, mendLive bool, each func(
 const (
 	localHeaderTime = 5 * time.Second
 	localGrace      = 5 * time.Second // for calls to end with the agent
+	localWriteTime  = time.Minute     // for a caller, who may be stopped, to read a line
 )
 
 // local answers the commands of this host on a socket. It does not keep an agent
@@ -99,6 +100,9 @@ func (l *local) run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), localGrace)
 	defer cancel()
 	err := s.Shutdown(last)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.Close() // a caller does not read
+	}
 	if end := <-ended; !errors.Is(end, http.ErrServerClosed) {
 		err = errors.Join(err, end)
 	}
@@ -123,13 +127,16 @@ func (l *local) verify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	lines, out := json.NewEncoder(w), http.NewResponseController(w)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
 	say := func(line admin.Line) {
-		// A caller who is gone ends the request's context, and so the verification.
-		_ = lines.Encode(line)
-		_ = out.Flush()
+		err := errors.Join(out.SetWriteDeadline(time.Now().Add(localWriteTime)), lines.Encode(line), out.Flush())
+		if err != nil {
+			cancel(fmt.Errorf("tell the caller: %w", err))
+		}
 	}
 	end := admin.Line{End: true}
-	err := l.host.verify(r.Context(), r.URL.Query().Get("app"), r.URL.Query().Get("mend_live") == "true", func(c admin.Checked) {
+	err := l.host.verify(ctx, r.URL.Query().Get("app"), r.URL.Query().Get("mend_live") == "true", func(c admin.Checked) {
 		say(admin.Line{Checked: c, Done: c.Done, Of: c.Of})
 	})
 	l.verifying.Unlock() // before the caller knows that it is over, and may ask again
