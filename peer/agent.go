@@ -60,6 +60,7 @@ func (a *agent) run(ctx context.Context, woken <-chan gossip.Event) {
 	a.limit(old.Limits)
 	a.swarm.SetTrackers(old.Trackers)
 	a.take(ctx, old)
+	a.restoreAll(ctx) // the end may have come between the removal of a corrupt one and its fetch
 	a.needs()
 	tick := time.NewTicker(a.timing.neighbours)
 	defer tick.Stop()
@@ -232,17 +233,6 @@ func (a *agent) event(ctx context.Context, e event) {
 	}
 	job.letGo()
 	a.changed = changeUrgent
-}
-
-// restore fetches an artifact again that was found corrupt, if it belongs to
-// an ordered release that is otherwise done with. One that a job is at is looked
-// at when that has ended. When ctx has ended, a slot may have neither job nor verdict.
-func (a *agent) restore(ctx context.Context, d release.Digest) {
-	for _, s := range a.slots {
-		if s.order != nil && s.order.Manifest.SHA256 == d && s.isIdle() && s.verdict != nil && s.verdict.Phase != release.Failed {
-			a.start(ctx, s, *s.verdict, true)
-		}
-	}
 }
 
 // gossip wakes the poller when orders may have changed, or a seeder is there

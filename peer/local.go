@@ -85,7 +85,7 @@ func (l *local) run(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+admin.PathClear, l.clear)
-	mux.HandleFunc("POST "+admin.PathVerify, l.verify)
+	mux.HandleFunc("POST "+admin.PathVerify, func(w http.ResponseWriter, r *http.Request) { l.verify(ctx, w, r) })
 	s := &http.Server{
 		Handler: mux, ReadHeaderTimeout: localHeaderTime, ErrorLog: zap.NewStdLog(l.log),
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -120,8 +120,9 @@ func (l *local) clear(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verify answers line by line. Two at a time would only be in each other's way.
-func (l *local) verify(w http.ResponseWriter, r *http.Request) {
+// verify answers line by line. Two at a time would only be in each other's way. What
+// a caller who left had fetched again, the agent fetches, as long as it lives.
+func (l *local) verify(life context.Context, w http.ResponseWriter, r *http.Request) {
 	if !l.verifying.TryLock() {
 		http.Error(w, "another verification is under way", http.StatusConflict)
 		return
@@ -139,6 +140,9 @@ func (l *local) verify(w http.ResponseWriter, r *http.Request) {
 	err := l.host.verify(ctx, r.URL.Query().Get("app"), r.URL.Query().Get("mend_live") == "true", func(c admin.Checked) {
 		say(admin.Line{Checked: c, Done: c.Done, Of: c.Of})
 	})
+	if ctx.Err() != nil {
+		err = errors.Join(err, l.host.ask(life, func(a *agent) { a.restoreAll(life) }))
+	}
 	l.verifying.Unlock() // before the caller knows that it is over, and may ask again
 	if err != nil {
 		end.Error = err.Error()

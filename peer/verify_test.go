@@ -1,12 +1,14 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,5 +280,45 @@ func TestVerifyRemovesDamageThatNobodyNeeds(t *testing.T) {
 	c := r.verify("", false)["artifact "+digest]
 	if c.State != admin.Mended || c.Detail != "it was damaged, and was removed: no release needs it" || exists(r.path("cache", digest)) {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Who is no longer waited for leaves a host without the damaged artifact: the agent
+// fetches it all the same, in this life or the next.
+func TestAbandonedVerifyLeavesNothingLost(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprint("agent ends: ", killed), func(t *testing.T) {
+			r := newRig(t)
+			r.log = nopLog
+			d := newDoor(0)
+			var armed atomic.Bool
+			r.gate = func(ctx context.Context, infohash release.Digest, offset int64) error {
+				if !armed.Load() {
+					return nil
+				}
+				return d.pass(ctx, infohash, offset)
+			}
+			a, _, two := r.pair(App{Unpack: true}, r.page)
+			armed.Store(true)
+			path := r.path("cache", two.manifest.SHA256.String())
+			corrupt(t, path)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- Verify(ctx, r.cfg, "web", false, func(admin.Checked) {}) }()
+			<-d.reached
+			cancel()
+			if err := <-ended; err == nil {
+				t.Error("it was not abandoned")
+			}
+			if killed {
+				a.stop(t)
+				if exists(path) {
+					t.Fatal("it is there")
+				}
+				a = r.start()
+			}
+			d.open()
+			eventually(t, "fetched again", func() bool { return exists(path) && a.copier.isOffered(two.manifest.InfoHash) })
+		})
 	}
 }
