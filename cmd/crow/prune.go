@@ -73,6 +73,9 @@ func (s *session) prune(ctx context.Context, c *control.Client, old []control.Re
 	var failed error
 	for _, r := range old {
 		one, err := removeRelease(ctx, c, r.Ref(), dryRun)
+		if answer, ok := errors.AsType[*control.Error](err); ok && answer.Code == control.CodeNotFound {
+			continue // somebody else has removed it just now
+		}
 		if err != nil { // what was removed until then is told all the same
 			failed = fmt.Errorf("remove %s: %w", r.Ref(), err)
 			break

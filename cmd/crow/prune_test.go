@@ -1,6 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,5 +28,31 @@ func TestOlder(t *testing.T) {
 		if got != want {
 			t.Errorf("keep %d: %q, want %q", keep, got, want)
 		}
+	}
+}
+
+// TestPruneBesideAnother holds that what somebody else has removed meanwhile is no
+// error, and does not count.
+func TestPruneBesideAnother(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "web") {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error":{"code":"not_found","message":"no release web@1"}}`)
+			return
+		}
+		fmt.Fprint(w, `{"bytes":5}`)
+	}))
+	defer server.Close()
+	c, err := control.NewClient(server.URL, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	s := &session{output: outputText, streams: streams{out: &out}}
+	old := []control.Release{releaseAt("1", 1, time.Now()), releaseAt("1", 1, time.Now())}
+	old[1].App = "api"
+	err = s.prune(t.Context(), c, old, false)
+	if err != nil || !strings.HasSuffix(out.String(), "1 old release removed, 5 B\n") {
+		t.Errorf("%v, %q", err, out.String())
 	}
 }
