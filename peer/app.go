@@ -56,10 +56,11 @@ func (a App) validate() error {
 			return fmt.Errorf("%s: %w time %s: want less than %s, the time that a whole deploy has", t.key, release.ErrInvalid, t.time, maxActivation)
 		}
 	}
-	switch {
-	case a.HookTimeout+a.CheckTimeout >= maxActivation:
+	asks := len(a.Check) > 0 || a.CheckTimeout > 0
+	switch c := a.complete(); {
+	case asks && c.HookTimeout+c.CheckTimeout >= maxActivation:
 		return fmt.Errorf("check_timeout: %w time %s: with hook_timeout %s want less than %s, the time that a whole deploy has",
-			release.ErrInvalid, a.CheckTimeout, a.HookTimeout, maxActivation)
+			release.ErrInvalid, c.CheckTimeout, c.HookTimeout, maxActivation)
 	case a.Keep < 0:
 		return fmt.Errorf("keep: %w number %d: it is negative", release.ErrInvalid, a.Keep)
 	}
@@ -82,17 +83,21 @@ func validateProgram(argv []string) error {
 	return nil
 }
 
-// app is what this host does with an app, with what it leaves out filled
-// in; false if the
-// config speaks of it neither by name nor by "*".
+// app is what this host does with an app, with what it leaves out filled in; false
+// if the config speaks of it neither by name nor by "*".
 func (c Config) app(name string) (App, bool) {
 	a, ok := c.Apps[name]
 	if !ok {
 		a, ok = c.Apps[anyApp]
 	}
+	return a.complete(), ok
+}
+
+// complete fills in what a config leaves out.
+func (a App) complete() App {
 	a.Keep = cmp.Or(a.Keep, DefaultKeep)
 	a.HookTimeout = cmp.Or(a.HookTimeout, hook.DefaultTimeout)
 	a.CheckTimeout = cmp.Or(a.CheckTimeout, DefaultCheckTimeout)
 	a.CheckInterval = cmp.Or(a.CheckInterval, DefaultCheckInterval)
-	return a, ok
+	return a
 }

@@ -69,6 +69,9 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"apps.web.check_timeout: ", func(c *Config) {
 			c.Apps = map[string]App{"web": {CheckTimeout: 30 * time.Minute, HookTimeout: 30 * time.Minute}}
 		}},
+		{"apps.web.check_timeout: ", func(c *Config) { // of what is left out the default counts
+			c.Apps = map[string]App{"web": {Check: []string{"/bin/x"}, HookTimeout: time.Hour - time.Second}}
+		}},
 		{"apps.web.check_interval: ", func(c *Config) { c.Apps = map[string]App{"web": {CheckInterval: -1}} }},
 		{"", func(c *Config) { c.Apps = map[string]App{"web": {Hook: []string{"/bin/sh", "-c", "a\nb"}}} }},
 		{"apps.web.limits.user: ", func(c *Config) { c.Apps = map[string]App{"web": {Limits: hook.Limits{User: "a:b"}}} }},
