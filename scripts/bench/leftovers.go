@@ -64,12 +64,14 @@ func clearLeft(ctx context.Context, namespaces []string, work string) (removed [
 	return removed, errors.Join(errs...)
 }
 
-// tidy clears what was left, and tells.
+// tidy clears what was left, and tells. Namespaces are root's; files are also those of
+// a --scale, which needs none.
 func (i inspection) tidy(ctx context.Context, work string, errs io.Writer) {
+	namespaces := i.leftBehind
 	if !i.root || !i.ip {
-		return
+		namespaces = nil
 	}
-	removed, err := clearLeft(ctx, i.leftBehind, work)
+	removed, err := clearLeft(ctx, namespaces, work)
 	if len(removed) > 0 {
 		fmt.Fprintf(errs, "bench: removed what a bench left that was killed: %s\n", strings.Join(removed, ", "))
 	}

@@ -80,3 +80,27 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("folders: %v, %v", left, err)
 	}
 }
+
+// Who is not root has the files of a --scale that was killed cleared.
+func TestLeftoversWithoutRoot(t *testing.T) {
+	work := t.TempDir()
+	dir, lock, err := workFolder(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	tidied := func() string {
+		errs.Reset()
+		inspection{leftBehind: []string{"none-of-ours"}}.tidy(t.Context(), work, &errs)
+		return errs.String()
+	}
+	if said := tidied(); said != "" {
+		t.Errorf("it is at work: %s", said)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if said := tidied(); said != fmt.Sprintf("bench: removed what a bench left that was killed: %s\n", dir) {
+		t.Errorf("told %q", said)
+	}
+}
