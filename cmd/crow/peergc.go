@@ -16,8 +16,8 @@ import (
 
 const peerGCHelp = `Removes from this host's data_dir what nobody needs: releases beyond keep (never the live
 one, the one before, or one that is ordered), artifacts of no release, and what was cut short.
-The agent does it if it runs; else it is done here. An agent does the same after each deploy:
-this is for a keep that was lowered, and to look.`
+The agent does it if it runs; else it is done here, and only as the agent's own user. An
+agent does the same after each deploy: this is for a keep that was lowered, and to look.`
 
 // peerGC is the command that clears a host's disk.
 func (a *app) peerGC() *cli.Command {
