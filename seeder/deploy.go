@@ -52,6 +52,7 @@ type deploy struct {
 	got     map[string]bool // while they are, of a deploy that ended early: hosts that went live
 	orders  int             // hosts whose order this deploy is
 	may     []bool          // of plan.Hosts, who may go live while it goes on
+	letAll  bool            // every host has had its turn to go live, or missed it
 	waits   string          // what has to happen for it to go on
 	waiting int             // of plan.Hosts, how many have not reported an end
 	stale   bool            // something was reported since it was judged

@@ -39,9 +39,7 @@ func (d *deploy) isOpen() bool {
 }
 
 // hasLetAll reports whether every host has had its turn to go live.
-func (d *deploy) hasLetAll() bool {
-	return d.Phase == release.DeploySucceeded || d.Course.Hold == holdNone && d.Course.Wave == len(d.program.ends) && !slices.Contains(d.may, false)
-}
+func (d *deploy) hasLetAll() bool { return d.Phase == release.DeploySucceeded || d.letAll }
 
 // lets reports whether a host may go live. After the deploy's end, and where it does
 // not count, that is as converge gives leave.
@@ -51,7 +49,7 @@ func (d *deploy) lets(h *host) bool {
 		return i < len(d.may) && d.may[i]
 	}
 	r := d.rows[h.Name]
-	return r != nil && r.Live || h.Running[app] == d.Manifest.Version || h.leave[app] == d.ID
+	return r != nil && r.Begun || h.Running[app] == d.Manifest.Version || h.leave[app] == d.ID
 }
 
 // stays reports whether a host has done with an order for good: it runs the

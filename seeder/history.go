@@ -26,6 +26,7 @@ type deploys struct {
 	byApp map[string][]*deploy // oldest first
 	awake map[*deploy]struct{} // those whose rows are in memory
 	seq   uint64               // of the newest
+	ended uint64               // how many have ended in this life of the seeder
 	sent  func(infohash release.Digest) int64
 	// archive has those that are older than what is kept here.
 	archive *archive
@@ -138,7 +139,10 @@ func (ds *deploys) fill(d *deploy, r result) {
 	if d.Course.Began.IsZero() {
 		d.Course.Began = d.Started
 	}
-	d.may = permitted(d.program, d.Course, d.stands())
+	d.Course.Wave = min(d.Course.Wave, len(d.program.ends)) // a crow of another version may have counted otherwise
+	stands := d.stands()
+	d.may = permitted(d.program, d.Course, stands)
+	d.letAll = hadTurns(d.program, d.Course, stands, d.may)
 	ds.awake[d] = struct{}{}
 }
 

@@ -40,14 +40,14 @@ func (b *books) follow(d *deploy, o outcome, now time.Time) {
 		r := d.rows[name]
 		changed = changed || r.Verdict != o.verdicts[i] || r.Quiet != o.quiet[i]
 		r.Verdict, r.Quiet = o.verdicts[i], o.quiet[i]
-		if o.may[i] && r.Let.IsZero() {
-			r.Let = now.UTC()
+		if o.may[i] && (r.Let.IsZero() || !d.may[i]) {
+			r.Let, d.dirty = now.UTC(), true
 		}
 		if !r.Phase.Ended() {
 			d.waiting++
 		}
 	}
-	d.Course, d.may, d.waits = o.course, o.may, o.waits
+	d.Course, d.may, d.letAll, d.waits = o.course, o.may, o.all, o.waits
 	if !o.phase.Ended() && (d.Phase != o.phase || d.Reason != o.reason) {
 		b.logTurn(d, o)
 		d.Phase, d.Reason, steps = o.phase, o.reason, true
@@ -70,21 +70,27 @@ func (b *books) logTurn(d *deploy, o outcome) {
 	log("deploy is "+o.phase.String(), zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()), zap.String("reason", o.reason))
 }
 
-// end ends a deploy. Who was let go live goes on, where the deploy stays in force;
-// where it does not, hosts get what they had before.
+// end ends a deploy. Where it does not stay in force hosts get what they had before.
 func (b *books) end(d *deploy, phase release.DeployPhase, reason string, now time.Time) {
+	b.conclude(d, phase, reason, now)
+	if !d.isOpen() {
+		b.assignApp(d.Manifest.App, now)
+	}
+}
+
+// conclude ends a deploy. Who was let go live goes on, where the deploy stays in force.
+// Whose order it is no longer is for the caller to see to.
+func (b *books) conclude(d *deploy, phase release.DeployPhase, reason string, now time.Time) {
 	app := d.Manifest.App
 	for i, name := range d.Hosts {
-		if h := b.fleet.hosts[name]; h != nil && d.may[i] && !d.rows[name].Phase.Ended() {
+		if h := b.fleet.hosts[name]; h != nil && h.orders[app] == d && d.may[i] && !d.rows[name].Phase.Ended() {
 			h.leave[app] = d.ID
 		}
 	}
 	b.deploys.finish(d, phase, reason, now)
 	if d.isOpen() {
 		b.retell(d, now)
-		return
 	}
-	b.assignApp(app, now)
 }
 
 // fallBack ends a deploy that failed, and has the hosts that went live go back. The
@@ -146,6 +152,7 @@ func (ds *deploys) finish(d *deploy, phase release.DeployPhase, reason string, n
 	ds.count(d, now)
 	finished := now.UTC()
 	d.Phase, d.Reason, d.Finished = phase, reason, &finished
+	ds.ended++
 	ds.save(d, now)
 	ds.publish(d, now)
 	ds.logEnd(d)

@@ -18,8 +18,17 @@ import (
 
 // assignApp works out the orders of one app for all hosts and wakes those
 // whose orders changed. A host whose deploy cannot be read keeps the order that
-// it has, and keeps no other from its own.
+// it has, and keeps no other from its own. Where that ends a deploy all are
+// looked at again: it may have been the order of hosts that it is not for any more.
 func (b *books) assignApp(app string, now time.Time) {
+	for again := true; again; {
+		ended := b.deploys.ended
+		b.assignEach(app, now)
+		again = b.deploys.ended != ended
+	}
+}
+
+func (b *books) assignEach(app string, now time.Time) {
 	for _, h := range b.fleet.hosts {
 		moved, err := b.assign(h, app, now)
 		if err != nil {
@@ -34,11 +43,15 @@ func (b *books) assignApp(app string, now time.Time) {
 // assignAll works out all orders of one host.
 func (b *books) assignAll(h *host, now time.Time) (moved bool, err error) {
 	for app := range b.deploys.byApp {
+		ended := b.deploys.ended
 		one, err := b.assign(h, app, now)
 		if err != nil {
 			return moved, err
 		}
 		moved = moved || one
+		if b.deploys.ended != ended {
+			b.assignApp(app, now) // others lose what this host's move ended
+		}
 	}
 	h.list = h.orderList()
 	return moved, nil
@@ -61,11 +74,11 @@ func (b *books) assign(h *host, app string, now time.Time) (moved bool, err erro
 	} else {
 		delete(h.orders, app)
 	}
-	b.supersede(app, h, d, now)
 	if old != nil {
 		old.orders--
 		b.deploys.rest(old)
 	}
+	b.supersede(app, h, d, now)
 	return true, nil
 }
 
@@ -99,10 +112,9 @@ func (b *books) supersede(app string, h *host, by *deploy, now time.Time) {
 		case d.Seq >= by.Seq || d.Phase.Ended() || !d.counts(h.Name):
 		case by.For == d.ID: // a kill came between the two
 			d.FellBack = by.ID
-			b.deploys.finish(d, release.DeployFailed, "too many hosts failed; "+wentBack(by), now)
+			b.conclude(d, release.DeployFailed, "too many hosts failed; "+wentBack(by), now)
 		default:
-			reason := "superseded by " + by.ID + " (" + by.Manifest.Ref().String() + ")"
-			b.deploys.finish(d, release.DeploySuperseded, reason, now)
+			b.conclude(d, release.DeploySuperseded, "superseded by "+by.ID+" ("+by.Manifest.Ref().String()+")", now)
 		}
 	}
 }

@@ -47,32 +47,61 @@ func (b *books) report(r control.Report, now time.Time) (control.Receipt, error)
 	return receipt, nil
 }
 
+// job takes in where a host stands with one order.
 func (b *books) job(h *host, j control.JobReport, now time.Time) {
 	d := b.deploys.byID[j.Deploy]
-	if d != nil && h.orders[j.App] == d {
-		h.jobs[j.App] = j
-	}
-	if d == nil || d.rows == nil || d.rows[h.Name] == nil || d.Manifest.App != j.App || d.Manifest.Version != j.Version {
+	if d == nil || d.Manifest.App != j.App || d.Manifest.Version != j.Version {
 		return
 	}
+	if h.orders[j.App] == d {
+		h.jobs[j.App] = shorten(j, 0)
+	}
+	if d.rows == nil && b.wentLive(d, h, j) {
+		if err := b.deploys.wake(d); err != nil {
+			b.log.Error("word on an ended deploy not taken down", zap.String("deploy", d.ID), zap.String("host", h.Name), zap.Error(err))
+			return
+		}
+		defer b.deploys.rest(d)
+	}
+	if d.rows[h.Name] != nil {
+		b.stands(d, h, j, now)
+	}
+}
+
+// stands brings a host's row in a deploy up to date with what it says.
+func (b *books) stands(d *deploy, h *host, j control.JobReport, now time.Time) {
 	r := d.rows[h.Name]
 	before, next := *r, merge(*r, shorten(j, maxTails/2/len(d.rows)), now)
+	if !before.Phase.Ended() && next.Phase == release.Failed && h.Running[j.App] == j.Version {
+		next.Begun, next.Live = true, true // there was no hook to tell of
+	}
 	if sameRow(before, next) {
 		return
 	}
 	*r = next
 	b.deploys.note(d, now)
 	if before.Phase != next.Phase {
-		b.turned(d, h, r, now)
+		b.turned(d, h, before, now)
 	}
 }
 
-// atOnce is up to how many hosts a deploy is judged with every word of one of them
+// wentLive reports whether a host says that it went live by a deploy which had ended
+// before it had this host: it had begun before it heard of the end. If the host has
+// a newer order that is what counts.
+func (b *books) wentLive(d *deploy, h *host, j control.JobReport) bool {
+	if now := h.orders[j.App]; now != nil && now.Seq > d.Seq || d.got[h.Name] || !d.counts(h.Name) {
+		return false
+	}
+	return begins(j) || j.Phase == release.Failed && h.Running[j.App] == j.Version
+}
+
+// judgeAtOnce is up to how many hosts a deploy is judged with every word of one of them
 // that could change its course; beyond, with the next tick.
 const judgeAtOnce = 200
 
-// turned follows a host that came to another phase.
-func (b *books) turned(d *deploy, h *host, r *row, now time.Time) {
+// turned follows a host that came to another phase than it had before.
+func (b *books) turned(d *deploy, h *host, before row, now time.Time) {
+	r := d.rows[h.Name]
 	if r.Phase.Ended() && d.counts(h.Name) {
 		d.waiting--
 	}
@@ -81,7 +110,7 @@ func (b *books) turned(d *deploy, h *host, r *row, now time.Time) {
 			zap.String("host", h.Name), zap.String("reason", r.Reason))
 	}
 	switch {
-	case d.Phase.Ended() && r.Live && !d.isOpen():
+	case d.Phase.Ended() && r.Live && !before.Live && !d.isOpen():
 		b.assignApp(d.Manifest.App, now) // it went live before it heard of the end: the deploy is what it has
 	case d.Phase.Ended():
 	case d.waiting == 0 || len(d.Hosts) <= judgeAtOnce && r.Phase >= release.Staged:

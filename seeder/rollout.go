@@ -59,6 +59,7 @@ type outcome struct {
 	verdicts []string // for each stand
 	quiet    []string // for each stand
 	may      []bool   // for each stand: it may go live
+	all      bool     // every host has had its turn to
 	fallback bool     // the deploy failed, and who went live is to go back
 }
 
@@ -99,6 +100,7 @@ func decide(p program, c course, since time.Time, stands []stand, now time.Time)
 		o.advance(p, stands, t, now)
 	}
 	o.may = permitted(p, o.course, stands)
+	o.all = hadTurns(p, o.course, stands, o.may)
 	return o
 }
 
@@ -192,7 +194,7 @@ func permitted(p program, c course, stands []stand) []bool {
 	may := make([]bool, len(stands))
 	busy := 0
 	for i, s := range stands {
-		if s.Live {
+		if s.Begun {
 			may[i] = true
 			if !s.shown().Phase.Ended() {
 				busy++
@@ -202,18 +204,46 @@ func permitted(p program, c course, stands []stand) []bool {
 	if c.Wave == 0 {
 		return may
 	}
-	for _, i := range p.turns[:p.ends[c.Wave-1]] {
+	for _, i := range p.queue(p.ends[c.Wave-1], stands) {
 		s := stands[i]
 		switch {
 		case may[i] || c.Hold != holdNone && !s.Retry:
 		case s.shown().Phase.Ended():
-			may[i] = true // it has had its turn
+			// It has had its turn, or missed it: with a bound it may not take that as soon
+			// as it is back, when others of its rack are too.
+			may[i] = p.HostsAtOnce == 0 || s.Phase.Ended() || !s.Let.IsZero()
 		case p.HostsAtOnce == 0 || busy < p.HostsAtOnce:
 			may[i] = true
 			busy++
 		}
 	}
 	return may
+}
+
+// queue is the order in which the first hosts of all turns get a place among those
+// that go live at once. Who was told last is first: it has begun, or is about to,
+// since one that was told before has fallen silent, and may be back by now.
+func (p program) queue(first int, stands []stand) []int {
+	queue := p.turns[:first]
+	if p.HostsAtOnce == 0 {
+		return queue
+	}
+	queue = slices.Clone(queue)
+	slices.SortStableFunc(queue, func(a, b int) int { return stands[b].Let.Compare(stands[a].Let) })
+	return queue
+}
+
+// hadTurns reports whether every host has had its turn to go live, or missed it.
+func hadTurns(p program, c course, stands []stand, may []bool) bool {
+	if c.Hold != holdNone || c.Wave < len(p.ends) {
+		return false
+	}
+	for i, s := range stands {
+		if !may[i] && !s.shown().Phase.Ended() {
+			return false
+		}
+	}
+	return true
 }
 
 // deadline is when a host has to have finished what it may do; zero: it waits for

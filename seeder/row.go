@@ -22,7 +22,8 @@ type row struct {
 	// counts; empty: it has. It is judged anew after a restart.
 	Quiet string    `json:"-"`
 	Live  bool      `json:"live,omitempty"`  // its link was set to the release, whatever came of it
-	Let   time.Time `json:"let,omitzero"`    // when it was first told to go live
+	Begun bool      `json:"begun,omitempty"` // the same, in this attempt
+	Let   time.Time `json:"let,omitzero"`    // when it was last told to go live
 	Retry bool      `json:"retry,omitempty"` // it may try again although the deploy is held
 }
 
@@ -54,8 +55,14 @@ func merge(r row, j control.JobReport, now time.Time) row {
 	r.Phase, r.Reason, r.Bytes, r.Rate = j.Phase, j.Reason, j.Bytes, j.Rate
 	r.FetchSeconds, r.StageSeconds, r.Hook, r.Check = j.FetchSeconds, j.StageSeconds, j.Hook, j.Check
 	r.Unchanged, r.Refused, r.CutOff = j.Unchanged, j.Refused, j.CutOff
-	r.Live = r.Live || j.Phase == release.Activating || j.Phase == release.Active || j.Hook != nil
+	r.Begun = r.Begun || begins(j)
+	r.Live = r.Live || r.Begun
 	return r
+}
+
+// begins reports whether a job's report shows that it went live or began to.
+func begins(j control.JobReport) bool {
+	return j.Phase == release.Activating || j.Phase == release.Active || j.Hook != nil || j.Check != nil
 }
 
 // again is the row of a host that is to try again. One that only the seeder calls
@@ -63,7 +70,7 @@ func merge(r row, j control.JobReport, now time.Time) row {
 func (r row) again(failedOnly bool) row {
 	if r.Phase == release.Failed {
 		r.HostStatus = control.HostStatus{Name: r.Name, Zone: r.Zone, Late: r.Late, Attempt: r.Attempt + 1}
-
+		r.Begun = false
 	}
 	r.Verdict, r.Quiet, r.Let, r.Retry = "", "", time.Time{}, failedOnly
 	return r

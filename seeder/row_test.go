@@ -63,9 +63,9 @@ func TestShown(t *testing.T) {
 }
 
 func TestAnEarlierAttemptsWordSaysNothing(t *testing.T) {
-	r := row{HostStatus: control.HostStatus{Name: "a", Zone: "z", Phase: release.Failed, Reason: "x"}, Live: true}
+	r := row{HostStatus: control.HostStatus{Name: "a", Zone: "z", Phase: release.Failed, Reason: "x"}, Live: true, Begun: true}
 	r = r.again(true)
-	if r.Attempt != 1 || r.Phase != release.Pending || r.Reason != "" || r.Zone != "z" || !r.Live || !r.Retry {
+	if r.Attempt != 1 || r.Phase != release.Pending || r.Reason != "" || r.Zone != "z" || !r.Live || r.Begun || !r.Retry {
 		t.Errorf("to try again: %+v", r)
 	}
 	if got := merge(r, control.JobReport{Phase: release.Failed, Reason: "x"}, t0); got.Phase != release.Pending {

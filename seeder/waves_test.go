@@ -18,6 +18,7 @@ func lineup(letters string) []stand {
 		p := strings.IndexRune("pfvsgax", l|0x20)
 		s := standing(fmt.Sprintf("h%d", i), release.Phase(p), "", 0)
 		s.Live = l < 'a' || l == 'a' || l == 'g'
+		s.Begun = s.Live
 		if s.Phase == release.Failed {
 			s.Reason = "why"
 		}

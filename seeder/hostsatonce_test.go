@@ -1,0 +1,68 @@
+package seeder
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// TestHostsAtOnceHoldsForARetry: hosts that were live and failed take their turns again.
+func TestHostsAtOnceHoldsForARetry(t *testing.T) {
+	d := fleetOf(t, 6)
+	second := d.startAs(release.Rollout{HostsAtOnce: 2, MaxFailures: share("100%")}, "2", "name=*")
+	for i := range 6 {
+		d.tells(fmt.Sprintf("h%02d", i), second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	}
+	d.must(second.ID, control.Steer{Verb: control.VerbRetry})
+	d.wantGoals("h00 h01")
+	d.tells("h00", second, control.JobReport{Phase: release.Activating, Attempt: 1}, "2")
+	d.wantGoals("h00 h01")
+	d.tells("h00", second, control.JobReport{Phase: release.Active, Attempt: 1}, "2")
+	d.wantGoals("h00 h01 h02")
+}
+
+// TestHostsAtOnceHoldsForARackThatComesBack: who was silent before its turn takes it
+// when it is back, and who was told to go live while another was silent keeps its own.
+func TestHostsAtOnceHoldsForARackThatComesBack(t *testing.T) {
+	d := fleetOf(t, 6)
+	second := d.startAs(release.Rollout{HostsAtOnce: 2, MaxFailures: share("100%")}, "2", "name=*")
+	d.wantGoals("h00 h01")
+	for range 9 { // h05 alone is there
+		d.now = d.now.Add(10 * time.Second)
+		d.tells("h05", second, control.JobReport{Phase: release.Staged}, "1")
+		d.tick(d.now)
+	}
+	d.wantGoals("h00 h01 h05") // the first two were told before
+	for i := range 5 {
+		d.tells(fmt.Sprintf("h%02d", i), second, control.JobReport{Phase: release.Staged}, "1")
+	}
+	d.pass(time.Second)
+	if goals := d.goals(); len(goals) != 2 || goals[1] != "h05" {
+		t.Errorf("when the rack is back these may go live: %v, want h05 and one more", goals)
+	}
+	for i := range 6 {
+		d.tells(fmt.Sprintf("h%02d", i), second, control.JobReport{Phase: release.Active}, "2")
+	}
+	d.wantPhase(second.ID, release.DeploySucceeded)
+}
+
+// TestHostsThatWereOffCatchUpWithHostsAtOnce: a deploy that had a turn for everybody
+// stays in force for hosts that missed theirs.
+func TestHostsThatWereOffCatchUpWithHostsAtOnce(t *testing.T) {
+	d := fleetOf(t, 4)
+	second := d.startAs(release.Rollout{HostsAtOnce: 1, MaxFailures: share("100%")}, "2", "name=*")
+	for _, phase := range []release.Phase{release.Staged, release.Active} {
+		d.now = d.now.Add(50 * time.Second)
+		d.tells("h03", second, control.JobReport{Phase: phase}, "1")
+		d.tick(d.now)
+	}
+	d.pass(2 * time.Minute)
+	d.wantPhase(second.ID, release.DeploySucceeded)
+	d.reopen()
+	if got := d.orderOf("h02", "web"); got != second.ID {
+		t.Errorf("h02, which was off, has the order %s, want %s", got, second.ID)
+	}
+}
