@@ -83,14 +83,34 @@ func (b *books) plannedHost(h *host, m release.Manifest, back *control.Rollback,
 	return p
 }
 
-// previous is the release that the hosts would go back to: the last other one that
-// a deploy brought to one of them; nil if there is none.
+// previous is the release that the hosts would go back to: the one that most of those
+// run which run another; if none does, the last other one that a deploy brought to one
+// of them; nil if there is none.
 func (b *books) previous(m release.Manifest, hosts []string) *release.Manifest {
+	running := map[string]int{}
+	for _, name := range hosts {
+		running[b.fleet.hosts[name].Running[m.App]]++
+	}
+	most := 0
+	var back *release.Manifest // a copy, as below: the catalog goes on without who reads this
+	for _, r := range b.catalog.releases[m.App] { // by their counters: of two that as many run, the newer
+		if n := running[r.Version]; n > 0 && n >= most && r.Version != m.Version {
+			most, back = n, &r.Manifest
+		}
+	}
+	if back != nil {
+		return back
+	}
+	return b.deployedBefore(m, hosts)
+}
+
+// deployedBefore is the last other release that a deploy brought to one of the hosts.
+func (b *books) deployedBefore(m release.Manifest, hosts []string) *release.Manifest {
 	for _, d := range slices.Backward(b.deploys.byApp[m.App]) {
 		if d.Phase != release.DeploySucceeded || d.Rollout.FetchOnly || d.Manifest.Version == m.Version {
 			continue
 		}
-		if r := b.catalog.find(d.Manifest.Ref()); r != nil && slices.ContainsFunc(hosts, d.counts) {
+		if r, err := b.release(d.Manifest.Ref()); err == nil && slices.ContainsFunc(hosts, d.counts) {
 			return &r.Manifest
 		}
 	}
