@@ -97,7 +97,7 @@ func (b *books) tick(now time.Time) {
 		b.converge(now)
 	}
 	for _, h := range b.fleet.review(now) {
-		b.dismiss(h)
+		b.dismiss(h, now)
 	}
 	if b.fleet.dirty && now.Sub(b.fleet.saved) >= b.pace.register {
 		b.fleet.save(now)

@@ -44,17 +44,27 @@ func (d *deploy) catchesUp(h *host) bool {
 	return d.Phase.Ended() || !d.counts(h.Name)
 }
 
-// giveLeave lets as many hosts go live as may at once, by name.
+// hasStaged reports whether a host has said that it has the deploy's release, and
+// could go live with it.
+func (d *deploy) hasStaged(h *host) bool {
+	j, said := h.jobs[d.Manifest.App]
+	return said && j.Deploy == d.ID && j.Phase >= release.Staged
+}
+
+// giveLeave lets as many hosts go live as may at once, by name. Only who could go live
+// at once gets leave: one that never comes to have the release must not keep the others
+// from it.
 func (b *books) giveLeave(d *deploy, behind []*host, now time.Time) {
 	app := d.Manifest.App
 	free := cmp.Or(d.Rollout.HostsAtOnce, max(minCatchUp, catchUpShare.Up(d.orders)))
 	var waiting []*host
 	for _, h := range behind {
 		switch {
-		case h.leave[app] != d.ID:
-			waiting = append(waiting, h)
-		case h.State == control.HostAlive:
+		case h.State != control.HostAlive:
+		case h.leave[app] == d.ID:
 			free--
+		case d.hasStaged(h):
+			waiting = append(waiting, h)
 		}
 	}
 	slices.SortFunc(waiting, func(a, b *host) int { return cmp.Compare(a.Name, b.Name) })
@@ -62,10 +72,8 @@ func (b *books) giveLeave(d *deploy, behind []*host, now time.Time) {
 		if free <= 0 {
 			return
 		}
-		if h.State == control.HostAlive {
-			h.leave[app] = d.ID
-			free--
-			b.tell(h, now)
-		}
+		h.leave[app] = d.ID
+		free--
+		b.tell(h, now)
 	}
 }

@@ -46,7 +46,7 @@ func (b *books) drift(h *host, d *deploy) string {
 		return "its agent was stopped, last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
 	case h.State != control.HostAlive:
 		return "not reachable: last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
-	case d.lets(h) && said:
+	case said && (d.lets(h) || j.Phase < release.Staged):
 		return "it is " + j.Phase.String()
 	case d.lets(h):
 		return "it has not begun"
@@ -77,7 +77,7 @@ func (b *books) forget(name string, now time.Time) (control.Host, error) {
 		b.fleet.hosts[name] = h
 		return h.Host, err
 	}
-	b.dismiss(h)
+	b.dismiss(h, now)
 	for d := range b.deploys.awake {
 		if r := d.rows[name]; r != nil && !d.Phase.Ended() && d.counts(name) && !r.Phase.Ended() {
 			r.Phase, r.Reason, r.Moved = release.Failed, "forgotten by an operator", now.UTC()

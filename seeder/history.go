@@ -178,7 +178,7 @@ func (ds *deploys) newID() string {
 		var b [4]byte
 		rand.Read(b[:]) // never fails (crypto/rand)
 		id := "d-" + hex.EncodeToString(b[:])
-		if ds.byID[id] == nil {
+		if ds.byID[id] == nil && !ds.archive.has(id) {
 			return id
 		}
 	}

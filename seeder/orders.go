@@ -145,9 +145,14 @@ func (b *books) retell(d *deploy, now time.Time) {
 	}
 }
 
-// dismiss takes a forgotten host's orders back.
-func (b *books) dismiss(h *host) {
+// dismiss takes a forgotten host's orders back, and its rows where it was not
+// counted: hosts that come and go under ever new names would else make them ever more.
+func (b *books) dismiss(h *host, now time.Time) {
 	for _, d := range h.orders {
+		if r := d.rows[h.Name]; r != nil && r.Late {
+			delete(d.rows, h.Name)
+			b.deploys.note(d, now)
+		}
 		d.orders--
 		b.deploys.rest(d)
 	}

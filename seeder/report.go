@@ -64,12 +64,12 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 		defer b.deploys.rest(d)
 	}
 	if d.rows[h.Name] != nil {
-		b.stands(d, h, j, now)
+		b.mark(d, h, j, now)
 	}
 }
 
-// stands brings a host's row in a deploy up to date with what it says.
-func (b *books) stands(d *deploy, h *host, j control.JobReport, now time.Time) {
+// mark brings a host's row in a deploy up to date with what it says.
+func (b *books) mark(d *deploy, h *host, j control.JobReport, now time.Time) {
 	r := d.rows[h.Name]
 	before, next := *r, merge(*r, shorten(j, maxTails/2/len(d.rows)), now)
 	if !before.Phase.Ended() && next.Phase == release.Failed && h.Running[j.App] == j.Version {
@@ -209,10 +209,10 @@ func validateJob(j *control.JobReport) error {
 	}
 	b := j.Bytes
 	if min(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted, j.Rate, int64(j.Attempt)) < 0 || min(j.FetchSeconds, j.StageSeconds) < 0 {
-		return fmt.Errorf("%w job of %s: a count is below zero", release.ErrInvalid, j.Deploy)
+		return fmt.Errorf("%w job of %.80q: a count is below zero", release.ErrInvalid, j.Deploy)
 	}
 	if max(b.Local, b.Peer, b.Seeder, b.Origin, b.Wasted) > maxJobBytes || max(j.FetchSeconds, j.StageSeconds) > maxJobSeconds {
-		return fmt.Errorf("%w job of %s: a count is too large", release.ErrInvalid, j.Deploy)
+		return fmt.Errorf("%w job of %.80q: a count is too large", release.ErrInvalid, j.Deploy)
 	}
 	j.Reason = oneLine(j.Reason)
 	j.CutOff = oneLine(j.CutOff)

@@ -188,7 +188,9 @@ func TestHostsCatchUpAFewAtATime(t *testing.T) {
 	made := d.start("web", "1", "name=*")
 	d.say("a", made, release.Active, "")
 	for i := range late {
-		d.join(fmt.Sprintf("late-%02d", i), nil)
+		name := fmt.Sprintf("late-%02d", i)
+		d.join(name, nil)
+		d.say(name, made, release.Staged, "")
 	}
 	live := map[string]bool{"a": true}
 	for rounds := 0; len(live) <= late; rounds++ {
