@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"crow/internal/control"
@@ -82,11 +83,16 @@ func (a *api) planDeploy(w http.ResponseWriter, r *http.Request) (any, error) {
 	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployPlan, error) { return b.preview(req, now) })
 }
 
+var verbs = []control.Verb{control.VerbPause, control.VerbResume, control.VerbAbort, control.VerbRetry}
+
 // steer offers the torrent before hosts are told to try again.
 func (a *api) steer(w http.ResponseWriter, r *http.Request) (any, error) {
 	var req control.Steer
 	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
 		return nil, err
+	}
+	if !slices.Contains(verbs, req.Verb) {
+		return nil, usage("", "steer %.80q: unknown verb %.40q", r.PathValue("id"), string(req.Verb))
 	}
 	d, err := ask(r.Context(), a.ledger, func(b *books, _ time.Time) (plan, error) {
 		d, err := b.deploys.find(r.PathValue("id"))
@@ -96,6 +102,7 @@ func (a *api) steer(w http.ResponseWriter, r *http.Request) (any, error) {
 		return d.plan, nil
 	})
 	if err != nil {
+		a.record(r, control.HistoryEntry{Action: string(req.Verb)}, err)
 		return nil, err
 	}
 	var status control.DeployStatus

@@ -99,9 +99,13 @@ func (b *books) conclude(d *deploy, phase release.DeployPhase, reason string, no
 func (b *books) fallBack(d *deploy, reason string, now time.Time) {
 	p := plan{Rollback: d.Fallback, Selector: d.Selector, For: d.ID}
 	for _, name := range d.Hosts {
-		if d.rows[name].Live {
+		if d.rows[name].Live && b.fleet.hosts[name] != nil { // nil: forgotten
 			p.Hosts = append(p.Hosts, name)
 		}
+	}
+	if len(p.Hosts) == 0 {
+		b.end(d, release.DeployFailed, reason, now)
+		return
 	}
 	back, err := b.release(d.Fallback.Statement.Ref())
 	var next *deploy
@@ -150,8 +154,7 @@ func (ds *deploys) count(d *deploy, now time.Time) {
 // finish ends a deploy. The result is on disk before anyone is shown it.
 func (ds *deploys) finish(d *deploy, phase release.DeployPhase, reason string, now time.Time) {
 	ds.count(d, now)
-	finished := now.UTC()
-	d.Phase, d.Reason, d.Finished = phase, reason, &finished
+	d.over(phase, reason, now)
 	ds.ended++
 	ds.save(d, now)
 	ds.publish(d, now)
@@ -161,6 +164,12 @@ func (ds *deploys) finish(d *deploy, phase release.DeployPhase, reason string, n
 		Result: phase.String(), Message: reason,
 	})
 	ds.rest(d)
+}
+
+// over sets how a deploy ended.
+func (d *deploy) over(phase release.DeployPhase, reason string, now time.Time) {
+	finished := now.UTC()
+	d.Phase, d.Reason, d.Finished = phase, reason, &finished
 }
 
 // logEnd writes the one line about a deploy's end.

@@ -34,7 +34,7 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err := b.admissible(r.Manifest, req.Rollback, hosts, now); err != nil {
 		return nil, err
 	}
-	if err := b.canFallBack(r.Manifest, req); err != nil {
+	if err := b.canFallBack(r.Manifest, req, now); err != nil {
 		return nil, err
 	}
 	if d := b.deploys.same(r, req, selector, hosts); d != nil {
@@ -99,11 +99,16 @@ func (ds *deploys) join(d *deploy, key string) error {
 		return nil
 	}
 	d.Keys = append(d.Keys, key)
-	return ds.write(d)
+	err := ds.write(d)
+	if err != nil {
+		d.Keys = d.Keys[:len(d.Keys)-1]
+		d.dirty = true // the key may be on disk all the same
+	}
+	return err
 }
 
 // canFallBack refuses a deploy that is to roll back on failure, and could not.
-func (b *books) canFallBack(m release.Manifest, req control.CreateDeploy) error {
+func (b *books) canFallBack(m release.Manifest, req control.CreateDeploy, now time.Time) error {
 	switch {
 	case req.OnFailure != release.OnFailureRollback && req.Fallback == nil:
 		return nil
@@ -117,8 +122,13 @@ func (b *books) canFallBack(m release.Manifest, req control.CreateDeploy) error 
 		return err
 	case back.Counter != s.Counter || back.SHA256 != s.SHA256:
 		return refused(fmt.Sprintf("deploy of %s: the fallback's statement is not about the release %s that is stored here", req.Ref, s.Ref()), "")
+	case s.Ref() == m.Ref():
+		return refused(fmt.Sprintf("deploy of %s: its fallback is that release itself", req.Ref), "")
 	case s.Replaces < m.Counter:
 		return refused(fmt.Sprintf("deploy of %s: the fallback's statement replaces releases up to counter %d, this one has %d", req.Ref, s.Replaces, m.Counter), "")
+	}
+	if err := release.Admit(back.Manifest, &s, m.Counter, release.Digest{}, now); err != nil {
+		return refused(fmt.Sprintf("deploy of %s: hosts could not go back: %v", req.Ref, err), "")
 	}
 	return nil
 }

@@ -24,8 +24,6 @@ func (b *books) steer(d *deploy, s control.Steer, who string, now time.Time) err
 		err = b.abort(d, who, now)
 	case control.VerbRetry:
 		err = b.retry(d, s.FailedOnly, now)
-	default:
-		return usage("", "steer %s: unknown verb %.40q", d.ID, string(s.Verb))
 	}
 	if err == nil {
 		b.log.Info("deploy was steered", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
@@ -76,7 +74,11 @@ func (b *books) abort(d *deploy, who string, now time.Time) error {
 	case d.Phase.Ended():
 		return hasEnded("abort", d)
 	}
-	b.end(d, release.DeployAborted, "aborted by "+who, now)
+	reason := "aborted by " + who
+	if err := b.commit(d, func() { d.over(release.DeployAborted, reason, now) }, now); err != nil {
+		return err
+	}
+	b.end(d, release.DeployAborted, reason, now)
 	return nil
 }
 
@@ -87,16 +89,35 @@ func (b *books) retry(d *deploy, failedOnly bool, now time.Time) error {
 	if err := b.deploys.wake(d); err != nil {
 		return err
 	}
-	failed := count(d.stands()).failed
+	failed := d.failed()
+	stopped := d.Phase == release.DeployAborted || !d.Phase.Ended() && d.Course.Hold != holdNone
 	switch {
 	case d.Phase == release.DeploySuperseded || d.Phase.Ended() && b.deploys.newest(d.Manifest.App) != d:
 		return b.replaced(d)
-	case d.Phase.Ended() && d.Phase != release.DeployAborted && failed == 0,
-		!d.Phase.Ended() && failed == 0 && (failedOnly || d.Course.Hold == holdNone):
+	case len(failed) == 0 && (failedOnly || !stopped):
 		b.deploys.rest(d)
-		return nil // nothing failed
+		return nil
 	}
-	return b.turn(d, func() { d.reopen(failedOnly, now) }, now)
+	if err := b.turn(d, func() { d.reopen(failedOnly, now) }, now); err != nil {
+		return err
+	}
+	for _, name := range failed {
+		if h := b.fleet.hosts[name]; h != nil && !d.counts(name) {
+			delete(h.leave, d.Manifest.App) // it catches up as the others do
+			b.tell(h, now)
+		}
+	}
+	return nil
+}
+
+// failed are the hosts that have failed, also those that are not counted.
+func (d *deploy) failed() (names []string) {
+	for name, r := range d.rows {
+		if r.shown().Phase == release.Failed {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (b *books) replaced(d *deploy) error {
@@ -127,24 +148,14 @@ func (d *deploy) reopen(failedOnly bool, now time.Time) {
 	}
 }
 
-// turn changes the course of a deploy, and is not done before that is on disk: if the
-// disk is full, nothing has changed.
+// turn changes the course of a deploy, and tells its hosts what follows.
 func (b *books) turn(d *deploy, change func(), now time.Time) error {
-	before, rows := d.result, map[string]row{}
-	for name, r := range d.rows {
-		rows[name] = *r
-	}
-	change()
-	d.saved = now
-	if err := b.deploys.write(d); err != nil {
-		d.result = before
-		for name, r := range rows {
-			*d.rows[name] = r
-		}
-		return fmt.Errorf("deploy %s: %w", d.ID, err)
+	ended := d.Phase.Ended()
+	if err := b.commit(d, change, now); err != nil {
+		return err
 	}
 	b.deploys.note(d, now)
-	if before.Phase.Ended() {
+	if ended {
 		d.sample = b.deploys.sent(d.Manifest.InfoHash)
 	}
 	b.judge(d, now)
@@ -152,6 +163,27 @@ func (b *books) turn(d *deploy, change func(), now time.Time) error {
 	b.retell(d, now)
 	b.deploys.publish(d, now)
 	return nil
+}
+
+// commit changes a deploy's result, and is not done before that is on disk: if the
+// disk is full, nothing has changed.
+func (b *books) commit(d *deploy, change func(), now time.Time) error {
+	before, rows := d.result, map[string]row{}
+	for name, r := range d.rows {
+		rows[name] = *r
+	}
+	change()
+	d.saved = now
+	err := b.deploys.write(d)
+	if err == nil {
+		return nil
+	}
+	d.result = before
+	for name, r := range rows {
+		*d.rows[name] = r
+	}
+	d.dirty = true // the change may be on disk all the same
+	return fmt.Errorf("deploy %s: %w", d.ID, err)
 }
 
 func hasEnded(verb string, d *deploy) error {

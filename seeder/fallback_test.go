@@ -1,0 +1,72 @@
+package seeder
+
+import (
+	"testing"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// goesBack begins a deploy of web@2 in halves that rolls back to web@1 on failure.
+func (d *desk) goesBack(expires time.Time) (*deploy, error) {
+	one := d.catalog.find(release.Ref{App: "web", Version: "1"})
+	req := request("web", "2", "name=*")
+	req.Rollout = release.Rollout{Waves: halves, OnFailure: release.OnFailureRollback}
+	req.Fallback = &control.Rollback{Statement: release.RollbackTo(one.Manifest, 2, d.now, expires)}
+	return d.deploy(req, d.now)
+}
+
+// TestFallbackThatHostsWouldRefuse is refused with the deploy, not found out when it is
+// needed.
+func TestFallbackThatHostsWouldRefuse(t *testing.T) {
+	d := fleetOf(t, 2)
+	d.now = d.now.Add(time.Hour)
+	_, err := d.goesBack(d.now.Add(-time.Minute))
+	wantCode(t, err, control.CodeRefused)
+	two := d.catalog.find(release.Ref{App: "web", Version: "2"})
+	req := request("web", "2", "name=*")
+	req.OnFailure = release.OnFailureRollback
+	req.Fallback = &control.Rollback{Statement: release.RollbackTo(two.Manifest, 3, d.now, time.Time{})}
+	_, err = d.deploy(req, d.now)
+	wantCode(t, err, control.CodeRefused)
+}
+
+// TestFallbackWithoutForgottenHosts: nobody waits for a host that an operator says is
+// gone.
+func TestFallbackWithoutForgottenHosts(t *testing.T) {
+	d := fleetOf(t, 4)
+	second, err := d.goesBack(time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range second.Hosts {
+		d.tells(name, second, control.JobReport{Phase: release.Staged}, "1")
+	}
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.leave("h00")
+	if _, err := d.forget("h00", d.now); err != nil {
+		t.Fatal(err)
+	}
+	d.tells("h01", second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	s := d.wantPhase(second.ID, release.DeployFailed)
+	back := d.deploys.byID[s.Fallback]
+	if back == nil || len(back.Hosts) != 1 || back.Hosts[0] != "h01" {
+		t.Fatalf("the way back is %+v", back)
+	}
+}
+
+// TestPreviousIsWhatHostsRun: also if its deploy failed on one of them.
+func TestPreviousIsWhatHostsRun(t *testing.T) {
+	d := fleetOf(t, 3)
+	d.make("web", "3")
+	second := d.start("web", "2", "name=*")
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.tells("h01", second, control.JobReport{Phase: release.Active}, "2")
+	d.tells("h02", second, control.JobReport{Phase: release.Failed, Reason: "disk"}, "1")
+	d.wantPhase(second.ID, release.DeployFailed)
+	p, err := d.preview(request("web", "3", "name=*"), d.now)
+	if err != nil || p.Previous == nil || p.Previous.Version != "2" {
+		t.Errorf("it would go back to %+v, %v", p.Previous, err)
+	}
+}

@@ -1,0 +1,39 @@
+package seeder
+
+import (
+	"testing"
+	"time"
+
+	"crow/internal/control"
+	"crow/internal/release"
+)
+
+// TestRetryOfALateHost: it is not counted, and tries again all the same.
+func TestRetryOfALateHost(t *testing.T) {
+	d := fleetOf(t, 1)
+	first := d.deploys.newest("web")
+	d.join("late", nil)
+	d.tells("late", first, control.JobReport{Phase: release.Staged}, "")
+	d.pass(time.Second)
+	d.tells("late", first, control.JobReport{Phase: release.Failed, Reason: "hook"}, "")
+	d.must(first.ID, control.Steer{Verb: control.VerbRetry})
+	d.wantPhase(first.ID, release.DeploySucceeded)
+	if o := d.fleet.hosts["late"].list[0]; o.Attempt != 1 {
+		t.Fatalf("the late host is told %+v", o)
+	}
+	d.tells("late", first, control.JobReport{Phase: release.Staged, Attempt: 1}, "")
+	d.pass(time.Second)
+	d.wantGoals("h00 late")
+	d.tells("late", first, control.JobReport{Phase: release.Active, Attempt: 1}, "1")
+	if r := hostRow(d.shown(first.ID), "late"); r.Phase != release.Active {
+		t.Errorf("it is %s", r.Phase)
+	}
+}
+
+// TestRetryOfNothing changes nothing.
+func TestRetryOfNothing(t *testing.T) {
+	d, made := waved(t, release.Rollout{Waves: halves})
+	d.must(made.ID, control.Steer{Verb: control.VerbAbort})
+	d.must(made.ID, control.Steer{Verb: control.VerbRetry, FailedOnly: true})
+	d.wantPhase(made.ID, release.DeployAborted)
+}
