@@ -92,7 +92,7 @@ func (b *books) previous(m release.Manifest, hosts []string) *release.Manifest {
 		running[b.fleet.hosts[name].Running[m.App]]++
 	}
 	most := 0
-	var back *release.Manifest // a copy, as below: the catalog goes on without who reads this
+	var back *release.Manifest                    // a copy, as below: the catalog goes on without who reads this
 	for _, r := range b.catalog.releases[m.App] { // by their counters: of two that as many run, the newer
 		if n := running[r.Version]; n > 0 && n >= most && r.Version != m.Version {
 			most, back = n, &r.Manifest

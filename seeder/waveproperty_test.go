@@ -58,10 +58,18 @@ func newFlight(t *rapid.T, path string) *flight {
 	return f
 }
 
-// hear has a host take its orders, as they are now.
+// hear has a host take its orders, as they are now. A hook that has begun goes on,
+// whatever they are; all else ends with the order.
 func (f *flight) hear(name string) {
-	for _, o := range f.fleet.hosts[name].list {
-		f.told[name] = o
+	h := f.fleet.hosts[name]
+	f.fleet.heard(h, f.now)
+	if f.is[name] != release.Activating {
+		delete(f.told, name)
+	}
+	for _, o := range h.list {
+		if o.Deploy == f.d {
+			f.told[name] = o
+		}
 	}
 }
 
@@ -126,11 +134,50 @@ func (f *flight) deliver(r control.Report) {
 // steering has an operator do something.
 func (f *flight) steering(t *rapid.T) {
 	s := control.Steer{
-		Verb:       rapid.SampledFrom([]control.Verb{control.VerbPause, control.VerbResume, control.VerbRetry}).Draw(t, "verb"),
+		Verb:       rapid.SampledFrom([]control.Verb{control.VerbPause, control.VerbResume, control.VerbRetry, control.VerbAbort}).Draw(t, "verb"),
 		FailedOnly: rapid.Bool().Draw(t, "failed only"),
 	}
 	if _, err := f.steered(f.d, s, "op", f.now); err != nil {
 		wantCode(t, err, control.CodeEnded)
+	}
+}
+
+// rival has somebody deploy another release, to one host or to all.
+func (f *flight) rival(t *rapid.T) {
+	target := rapid.SampledFrom([]release.Expr{"name=h0", "name=*"}).Draw(t, "target")
+	if f.catalog.find(release.Ref{App: "web", Version: "2"}) == nil {
+		f.make("web", "2")
+	}
+	f.start("web", "2", target)
+	if s := f.shown(f.d); !s.Phase.Ended() {
+		t.Fatalf("a deploy to some of its hosts has begun, and it is %s", s.Phase)
+	}
+}
+
+// checkOrders holds that each host is told what it should have by now, and that no
+// more go live at once than may, unless they have begun.
+func (f *flight) checkOrders(t *rapid.T, d *deploy) {
+	busy, begun := 0, 0
+	for _, h := range f.fleet.sorted() {
+		of := h.orders["web"]
+		if want := f.newestFor(h, "web"); of != want {
+			t.Fatalf("%s has the order %v, want %v", h.Name, of, want)
+		}
+		for _, o := range h.list {
+			if is := of.order(h); o.Deploy != is.Deploy || o.Attempt != is.Attempt || o.Goal == control.GoalActivate && is.Goal != o.Goal {
+				t.Fatalf("%s was told %s of %s, attempt %d, and should do %s of %s, attempt %d",
+					h.Name, o.Goal, o.Deploy, o.Attempt, is.Goal, is.Deploy, is.Attempt)
+			}
+			if r := d.rows[h.Name]; of == d && o.Goal == control.GoalActivate && !r.shown().Phase.Ended() {
+				busy++
+				if r.Begun {
+					begun++
+				}
+			}
+		}
+	}
+	if f.how.HostsAtOnce > 0 && !d.Phase.Ended() && busy > max(f.how.HostsAtOnce, begun) {
+		t.Fatalf("%d hosts are told to go live at once, and %d of them have begun; want at most %d", busy, begun, f.how.HostsAtOnce)
 	}
 }
 
@@ -141,6 +188,7 @@ func (f *flight) check(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.checkOrders(t, d)
 	ends := f.how.Ends(len(f.names))
 	open := 0
 	if d.Course.Wave > 0 {
@@ -226,8 +274,18 @@ func TestNoWaveTooEarly(t *testing.T) {
 			},
 			"restart seeder": func(*rapid.T) { f.reopen() },
 			"steer":          f.steering,
-			"wait":           func(t *rapid.T) { f.wait(t, rapid.IntRange(1, 40).Draw(t, "seconds")) },
-			"":               f.check,
+			"gossip": func(t *rapid.T) {
+				state := rapid.SampledFrom([]control.HostState{control.HostAlive, control.HostFailed}).Draw(t, "state")
+				f.fleet.gossiped(rapid.SampledFrom(f.names).Draw(t, "host"), state)
+			},
+			"silence": func(t *rapid.T) { f.silence(t) },
+			"rival": func(t *rapid.T) {
+				if rapid.IntRange(0, 3).Draw(t, "comes") == 0 {
+					f.rival(t)
+				}
+			},
+			"wait": func(t *rapid.T) { f.wait(t, rapid.IntRange(1, 40).Draw(t, "seconds")) },
+			"":     f.check,
 		})
 		for range 4 * len(f.names) {
 			f.settle(t)
@@ -242,8 +300,12 @@ func TestNoWaveTooEarly(t *testing.T) {
 // settle has every host hear, work without failing, and be heard.
 func (f *flight) settle(t *rapid.T) {
 	for _, name := range f.names {
+		f.fleet.gossiped(name, control.HostAlive)
 		f.hear(name)
-		o := f.told[name]
+		o, heard := f.told[name]
+		if !heard {
+			continue
+		}
 		if o.Attempt > f.attempt[name] && f.is[name] == release.Failed {
 			f.attempt[name], f.is[name] = o.Attempt, release.Pending
 		}
@@ -257,6 +319,17 @@ func (f *flight) settle(t *rapid.T) {
 		f.check(t)
 	}
 	f.wait(t, 31)
+}
+
+// silence lets more than the grace go by in which only some hosts poll.
+func (f *flight) silence(t *rapid.T) {
+	there := rapid.SliceOfDistinct(rapid.SampledFrom(f.names), rapid.ID[string]).Draw(t, "there")
+	for range 4 {
+		for _, name := range there {
+			f.hear(name)
+		}
+		f.wait(t, 20)
+	}
 }
 
 // wait lets time pass and looks after each tick: what opened a wave may be followed
