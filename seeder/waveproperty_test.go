@@ -24,6 +24,7 @@ type flight struct {
 	is      map[string]release.Phase // where it really stands
 	live    map[string]bool          // it has begun to go live, whatever the seeder knows
 	attempt map[string]int
+	turn    map[string]bool // it was told to go live
 	said    []control.Report
 	allowed int // hosts that may be live by now: those of the waves that have been opened
 }
@@ -31,7 +32,7 @@ type flight struct {
 func newFlight(t *rapid.T, path string) *flight {
 	f := &flight{
 		desk: newDesk(t, path), t: t, told: map[string]control.Order{}, is: map[string]release.Phase{},
-		live: map[string]bool{}, attempt: map[string]int{},
+		live: map[string]bool{}, attempt: map[string]int{}, turn: map[string]bool{},
 	}
 	n := rapid.IntRange(2, 7).Draw(t, "hosts")
 	f.how = release.Rollout{
@@ -168,11 +169,17 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 				t.Fatalf("%s was told %s of %s, attempt %d, and should do %s of %s, attempt %d",
 					h.Name, o.Goal, o.Deploy, o.Attempt, is.Goal, is.Deploy, is.Attempt)
 			}
-			if r := d.rows[h.Name]; of == d && o.Goal == control.GoalActivate && !r.shown().Phase.Ended() {
+			r := d.rows[h.Name]
+			switch {
+			case of != d || o.Goal != control.GoalActivate || r.Phase.Ended():
+			case r.Verdict == "":
+				f.turn[h.Name] = true
 				busy++
 				if r.Begun {
 					begun++
 				}
+			case !d.Phase.Ended() && !f.turn[h.Name] && f.how.HostsAtOnce > 0:
+				t.Fatalf("%s is told to go live as soon as it is heard again, and its turn has not come", h.Name)
 			}
 		}
 	}
