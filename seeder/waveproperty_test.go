@@ -161,8 +161,8 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 	busy, begun := 0, 0
 	for _, h := range f.fleet.sorted() {
 		of := h.orders["web"]
-		if want := f.newestFor(h, "web"); of != want {
-			t.Fatalf("%s has the order %v, want %v", h.Name, of, want)
+		if of != f.newestFor(h, "web") {
+			t.Fatalf("%s has the order %q, which is not the newest deploy that is for it", h.Name, f.orderOf(h.Name, "web"))
 		}
 		for _, o := range h.list {
 			if is := of.order(h); o.Deploy != is.Deploy || o.Attempt != is.Attempt || o.Goal == control.GoalActivate && is.Goal != o.Goal {
