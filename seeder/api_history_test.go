@@ -85,3 +85,14 @@ func TestHistoryRefusesWhatItDoesNotVerify(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A command that is none does not come into the history, whatever its length.
+func TestUnknownVerb(t *testing.T) {
+	r := newRig(t, t.TempDir(), quickPace())
+	_, err := r.client.Steer(t.Context(), "web", control.Steer{Verb: control.Verb(strings.Repeat("x", 1<<20))})
+	if e := wantCode(t, err, control.CodeUsage); len(e.Message) > 200 {
+		t.Errorf("the answer has %d bytes", len(e.Message))
+	}
+	_, err = r.client.Steer(t.Context(), "web", control.Steer{Verb: control.VerbAbort})
+	wantCode(t, err, control.CodeNotFound)
+}
