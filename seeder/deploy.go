@@ -50,6 +50,7 @@ type deploy struct {
 	program program
 	rows    map[string]*row // nil while they are only on disk
 	got     map[string]bool // while they are, of a deploy that ended early: hosts that went live
+	open    map[string]bool // while they are: hosts that had not said how they ended
 	orders  int             // hosts whose order this deploy is
 	may     []bool          // of plan.Hosts, who may go live while it goes on
 	letAll  bool            // every host has had its turn to go live, or missed it

@@ -21,7 +21,7 @@ func (b *books) app(name string) (control.AppStatus, error) {
 		}
 		if d != nil && !d.Rollout.FetchOnly {
 			a.Wanted, a.Deploy = d.Manifest.Version, d.ID
-			if a.Wanted != version {
+			if j, said := h.jobs[name]; a.Wanted != version || said && j.Deploy == d.ID && j.Phase == release.Failed {
 				a.Drift = b.drift(h, d)
 			}
 		}
@@ -80,7 +80,7 @@ func (b *books) forget(name string, now time.Time) (control.Host, error) {
 	b.dismiss(h, now)
 	for d := range b.deploys.awake {
 		if r := d.rows[name]; r != nil && !d.Phase.Ended() && d.counts(name) && !r.Phase.Ended() {
-			r.Phase, r.Reason, r.Moved = release.Failed, "forgotten by an operator", now.UTC()
+			r.Phase, r.Reason, r.Moved, r.Forgotten = release.Failed, "forgotten by an operator: it does not count", now.UTC(), true
 			b.deploys.note(d, now)
 			b.judge(d, now)
 		}

@@ -159,6 +159,12 @@ func (ds *deploys) rest(d *deploy) {
 			}
 		}
 	}
+	d.open = map[string]bool{}
+	for name, r := range d.rows {
+		if !r.Phase.Ended() {
+			d.open[name] = true
+		}
+	}
 	d.rows = nil
 	delete(ds.awake, d)
 }

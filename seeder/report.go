@@ -56,7 +56,7 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 	if h.orders[j.App] == d {
 		h.jobs[j.App] = shorten(j, 0)
 	}
-	if d.rows == nil && b.wentLive(d, h, j) {
+	if d.rows == nil && (b.wentLive(d, h, j) || d.open[h.Name] && j.Phase.Ended()) {
 		if err := b.deploys.wake(d); err != nil {
 			b.log.Error("word on an ended deploy not taken down", zap.String("deploy", d.ID), zap.String("host", h.Name), zap.Error(err))
 			return
@@ -72,6 +72,9 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 func (b *books) mark(d *deploy, h *host, j control.JobReport, now time.Time) {
 	r := d.rows[h.Name]
 	before, next := *r, merge(*r, shorten(j, maxTails/2/len(d.rows)), now)
+	if d.Phase.Ended() && h.orders[j.App] == d {
+		next = relapse(next, shorten(j, maxTails/2/len(d.rows)), now)
+	}
 	if !before.Phase.Ended() && next.Phase == release.Failed && h.Running[j.App] == j.Version {
 		next.Begun, next.Live = true, true // there was no hook to tell of
 	}

@@ -133,7 +133,7 @@ func (o *outcome) pause(t headcount, allowed int) {
 	switch {
 	case o.Hold != holdFailures:
 	case t.failed == 0:
-		o.reason = "paused after failures: the hosts that failed try again"
+		o.reason = "paused after failures; no host is failed now"
 	default:
 		o.reason = fmt.Sprintf("paused: %s; up to %d were allowed to", t.failures(), allowed)
 	}
@@ -265,6 +265,10 @@ func count(stands []stand) headcount {
 	for _, s := range stands {
 		if s.Live {
 			t.live++
+		}
+		if s.Forgotten {
+			t.all--
+			continue
 		}
 		switch shown := s.shown(); shown.Phase {
 		case release.Active:

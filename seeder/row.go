@@ -25,6 +25,9 @@ type row struct {
 	Begun bool      `json:"begun,omitempty"` // the same, in this attempt
 	Let   time.Time `json:"let,omitzero"`    // when it was last told to go live
 	Retry bool      `json:"retry,omitempty"` // it may try again although the deploy is held
+	// Forgotten is a host that was taken out of the books: nobody waits for it, and it
+	// is no failure.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
 
 // shown is the row as status documents have it.
@@ -57,6 +60,19 @@ func merge(r row, j control.JobReport, now time.Time) row {
 	r.Unchanged, r.Refused, r.CutOff = j.Unchanged, j.Refused, j.CutOff
 	r.Begun = r.Begun || begins(j)
 	r.Live = r.Live || r.Begun
+	return r
+}
+
+// relapse is the row of a host that was active when the deploy ended, and that has
+// failed since: installed anew, it did the deploy once more, and its hook or check
+// failed.
+func relapse(r row, j control.JobReport, now time.Time) row {
+	if r.Phase != release.Active || j.Phase != release.Failed || j.Attempt != r.Attempt {
+		return r
+	}
+	r.Phase = release.Pending
+	r = merge(r, j, now)
+	r.Reason = "after the deploy had ended: " + r.Reason
 	return r
 }
 

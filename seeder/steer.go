@@ -113,7 +113,7 @@ func (b *books) retry(d *deploy, failedOnly bool, now time.Time) error {
 // failed are the hosts that have failed, also those that are not counted.
 func (d *deploy) failed() (names []string) {
 	for name, r := range d.rows {
-		if r.shown().Phase == release.Failed {
+		if r.shown().Phase == release.Failed && !r.Forgotten {
 			names = append(names, name)
 		}
 	}

@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,12 +228,49 @@ func TestForget(t *testing.T) {
 	if _, err := d.forget("h3", d.now); err != nil {
 		t.Fatal(err)
 	}
-	if r := hostRow(d.shown(made.ID), "h3"); r.Phase != release.Failed || r.Reason != "forgotten by an operator" {
+	if r := hostRow(d.shown(made.ID), "h3"); r.Phase != release.Failed || !strings.Contains(r.Reason, "does not count") {
 		t.Errorf("its row: %+v", r)
 	}
+	for i := range 3 {
+		d.say(fmt.Sprintf("h%d", i), made, release.Active, "")
+	}
+	d.wantPhase(made.ID, release.DeploySucceeded)
 	d.reopen()
 	if d.fleet.hosts["h3"] != nil {
 		t.Error("it is known again after a restart")
+	}
+}
+
+// What a host comes to after its deploy's end shows: also that it was installed anew
+// and then failed, and how it fared that was in its hook when another deploy came.
+func TestRowsFollowAfterTheEnd(t *testing.T) {
+	d, made := waved(t, release.Rollout{})
+	for i := range 4 {
+		d.say(fmt.Sprintf("h%d", i), made, release.Active, "")
+	}
+	d.say("h1", made, release.Failed, "hook: exited with status 9")
+	s := d.wantPhase(made.ID, release.DeploySucceeded)
+	if r := hostRow(s, "h1"); r.Phase != release.Failed || !strings.Contains(r.Reason, "status 9") {
+		t.Errorf("its row: %+v", r)
+	}
+	app, err := d.app("web")
+	if err != nil || !strings.Contains(app.Hosts[1].Drift, "status 9") {
+		t.Errorf("who runs what: %+v, %v", app, err)
+	}
+	d.must(made.ID, control.Steer{Verb: control.VerbRetry})
+	if o := d.fleet.hosts["h1"].list[0]; o.Attempt != 1 || o.Goal != control.GoalActivate {
+		t.Errorf("h1 is told %+v", o)
+	}
+	d.say("h1", made, release.Activating, "")
+	d.make("web", "3")
+	d.start("web", "3", "name=*")
+	last := control.JobReport{Deploy: made.ID, App: "web", Version: "2", Phase: release.Active, Attempt: 1}
+	d.seq["h1"]++
+	if _, err := d.report(control.Report{Host: "h1", Boot: "boot-h1", Seq: d.seq["h1"], Jobs: []control.JobReport{last}}, d.now); err != nil {
+		t.Fatal(err)
+	}
+	if r := hostRow(d.wantPhase(made.ID, release.DeploySuperseded), "h1"); r.Phase != release.Active {
+		t.Errorf("h1, which was superseded in its hook, is %s in the end", r.Phase)
 	}
 }
 
