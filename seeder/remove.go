@@ -45,7 +45,17 @@ func (b *books) inUse(ref release.Ref) string {
 			return "deploy " + d.ID + " is under way"
 		}
 	}
+	if d := b.deploys.newest(ref.App); d != nil {
+		if back := b.previous(d.Manifest, b.known(d.Hosts)); back != nil && back.Version == ref.Version {
+			return "hosts would go back to it from " + d.Manifest.Version
+		}
+	}
 	return ""
+}
+
+// known are those of the hosts that are in the books.
+func (b *books) known(hosts []string) []string {
+	return slices.DeleteFunc(slices.Clone(hosts), func(name string) bool { return b.fleet.hosts[name] == nil })
 }
 
 // isShared reports whether another release is made of the same artifact.

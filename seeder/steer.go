@@ -131,7 +131,7 @@ func (b *books) replaced(d *deploy) error {
 // reopen has hosts that failed try again.
 func (d *deploy) reopen(failedOnly bool, now time.Time) {
 	for _, r := range d.rows {
-		if r.shown().Phase == release.Failed {
+		if r.shown().Phase == release.Failed && !r.Forgotten {
 			*r = r.again(failedOnly)
 		}
 	}
