@@ -205,6 +205,9 @@ func (j *job) fail(err error) {
 	j.report.Refused, j.report.Rate = errors.Is(err, errRefused), 0
 	final := j.report
 	final.Phase = release.Failed
+	if j.rec.Activating != nil {
+		j.rec.Broken = j.version() // also where it was good before: going back to it failed
+	}
 	j.rec.Activating = nil
 	j.rec.conclude(final, time.Now())
 	if err := j.save(); err != nil {

@@ -20,6 +20,7 @@ const maxResults = 8
 type record struct {
 	Good       *placed           `json:"good,omitempty"`       // the last release whose hook succeeded
 	Previous   *placed           `json:"previous,omitempty"`   // the one before Good
+	Broken     string            `json:"broken,omitempty"`     // the version whose activation was the last to fail, until one succeeds
 	Activating *intent           `json:"activating,omitempty"` // set from before the link is swapped until the hook has ended
 	Staged     map[string]placed `json:"staged,omitempty"`     // by version
 	Results    map[string]result `json:"results,omitempty"`    // by deploy
@@ -67,7 +68,7 @@ type result struct {
 
 // isLive reports whether m's release is live here and its hook succeeded.
 func (r record) isLive(m release.Manifest) bool {
-	return r.Activating == nil && r.Good != nil && r.Good.Version == r.current && r.Good.is(m)
+	return r.Activating == nil && r.Broken != m.Version && r.Good != nil && r.Good.Version == r.current && r.Good.is(m)
 }
 
 // hasBegun reports whether an activation by the order has begun and not ended:
@@ -92,7 +93,7 @@ func (r *record) succeed(p placed) {
 	if r.Good != nil && r.Good.Version != p.Version {
 		r.Previous = r.Good
 	}
-	r.Good, r.Activating = &p, nil
+	r.Good, r.Activating, r.Broken = &p, nil, ""
 	r.stage(p)
 }
 

@@ -29,8 +29,12 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 		})
 		return err
 	})
+	hosts := req.Selector
+	if err == nil {
+		hosts = status.Target // those of the app's last deploy, if the request names none
+	}
 	e := control.HistoryEntry{
-		Action: control.ActionDeploy, App: req.App, Version: req.Version, Deploy: status.Deploy, Message: describe(req),
+		Action: control.ActionDeploy, App: req.App, Version: req.Version, Deploy: status.Deploy, Message: describe(req, hosts),
 	}
 	if req.Rollback != nil {
 		e.Action = control.ActionRollback
@@ -63,9 +67,9 @@ func sameApp(app string, ref release.Ref) error {
 	return usage("", "deploy of %s: its fallback is of app %s", ref, app)
 }
 
-// describe is a deploy's request as the history tells it.
-func describe(req control.CreateDeploy) string {
-	text := "target " + req.Selector.String()
+// describe is a deploy's request, to the hosts, as the history tells it.
+func describe(req control.CreateDeploy, hosts release.Selector) string {
+	text := "target " + hosts.String()
 	if len(req.Waves) > 0 {
 		text += fmt.Sprintf(", waves %s", req.Waves)
 	}

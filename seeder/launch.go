@@ -83,6 +83,9 @@ func (ds *deploys) keyed(req control.CreateDeploy) (*deploy, error) {
 		case d.Manifest.Ref() != req.Ref:
 			return nil, refused(fmt.Sprintf("deploy of %s: idempotency key %q is that of deploy %s of %s", req.Ref, req.Key, d.ID, d.Manifest.Ref()),
 				"use a new key for each release")
+		case len(req.Targets) > 0 && !slices.Equal(d.Selector.Targets, req.Targets):
+			return nil, refused(fmt.Sprintf("deploy of %s: idempotency key %q is that of deploy %s to %s", req.Ref, req.Key, d.ID, d.Selector),
+				"use a new key for other hosts")
 		default:
 			return d, nil
 		}

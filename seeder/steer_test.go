@@ -306,6 +306,10 @@ func TestIdempotencyKey(t *testing.T) {
 	if err != nil || again.ID != made.ID || again.Phase != release.DeploySucceeded {
 		t.Errorf("the same key gets %s, %s, %v; want %s", again.ID, again.Phase, err, made.ID)
 	}
+	other := request("web", "2", "name=h1")
+	other.Key = req.Key
+	_, err = d.deploy(other, d.now)
+	wantCode(t, err, control.CodeRefused)
 	req.Version = "1"
 	_, err = d.deploy(req, d.now)
 	wantCode(t, err, control.CodeRefused)
