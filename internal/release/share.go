@@ -13,8 +13,10 @@ type Share struct {
 	percent bool
 }
 
-// Hosts is a share of n hosts, and Percent one of p in a hundred.
-func Hosts(n int) Share   { return Share{n: n} }
+// Hosts is a share of n hosts.
+func Hosts(n int) Share { return Share{n: n} }
+
+// Percent is a share of p hosts in a hundred.
 func Percent(p int) Share { return Share{n: p, percent: true} }
 
 // ParseShare reads what String writes.
