@@ -38,7 +38,7 @@ func writeDrift(w io.Writer, drifted []control.AppHost, now time.Time) {
 		fmt.Fprintln(w, "\nno drift: every host runs what is wanted of it")
 		return
 	}
-	fmt.Fprintf(w, "\ndrift: %s something else than wanted\n", doThey(len(drifted), "host runs", "hosts run"))
+	fmt.Fprintf(w, "\ndrift: %s what is wanted, or failed at it\n", doThey(len(drifted), "host does not run", "hosts do not run"))
 	writeTable(w, driftRows(drifted, now))
 }
 

@@ -109,7 +109,7 @@ func TestDriftTable(t *testing.T) {
 	}, now)
 	writeDrift(&b, nil, now)
 	const want = `
-drift: 2 hosts run something else than wanted
+drift: 2 hosts do not run what is wanted, or failed at it
 HOST   RUNNING  SINCE   WANTED  DEPLOY  WHY
 web-1  1.41.0   3d ago  1.42.0  d-1     hook exited; with 1
 web-2  -        -       1.42.0  d-1     never heard of

@@ -144,9 +144,19 @@ func (s *Swarm) close() {
 	for _, err := range s.client.Close() {
 		s.log.Warn("torrent client did not close cleanly", zap.Error(err))
 	}
+	s.hangUp()
 	s.pumps.Wait()
 	s.listener.Close()
 	s.http.CloseIdleConnections()
+}
+
+// hangUp closes the connections that the client has left: those whose handshake is
+// under way, which a limit may hold for long.
+func (s *Swarm) hangUp() {
+	s.byAlias.Range(func(_, c any) bool {
+		c.(*conn).Close()
+		return true
+	})
 }
 
 // SetTrackers says where to announce from now on, as announce URLs.
