@@ -27,6 +27,22 @@ func (a *app) peer() *cli.Command {
 	return cmd
 }
 
+// onHost is the action of a command for whoever is on a host, by its agent's config.
+func (a *app) onHost(maxArgs int, do func(ctx context.Context, cmd *cli.Command, s *session, config peer.Config) error) cli.ActionFunc {
+	return a.guard(maxArgs, func(ctx context.Context, cmd *cli.Command) error {
+		s, err := a.session(cmd, clientConfig{}, "warn")
+		if err != nil {
+			return err
+		}
+		config, err := configOfHost(cmd)
+		if err != nil {
+			return err
+		}
+		a.reached = true
+		return do(ctx, cmd, s, config)
+	})
+}
+
 // configOfHost is the config that --config names, for commands on the peer's host.
 func configOfHost(cmd *cli.Command) (peer.Config, error) {
 	path := cmd.String("config")

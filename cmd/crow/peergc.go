@@ -27,16 +27,7 @@ func (a *app) peerGC() *cli.Command {
 		UsageText:   "crow peer gc --config FILE [--dry-run]",
 		Description: peerGCHelp,
 		Flags:       []cli.Flag{&cli.BoolFlag{Name: "dry-run", Usage: "only say what would go"}},
-		Action: a.guard(0, func(ctx context.Context, cmd *cli.Command) error {
-			s, err := a.session(cmd, clientConfig{}, "warn")
-			if err != nil {
-				return err
-			}
-			config, err := configOfHost(cmd)
-			if err != nil {
-				return err
-			}
-			a.reached = true
+		Action: a.onHost(0, func(ctx context.Context, cmd *cli.Command, s *session, config peer.Config) error {
 			out, err := peer.Clear(ctx, config, cmd.Bool("dry-run"), s.log)
 			if err != nil {
 				return clearFault(err)

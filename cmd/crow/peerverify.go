@@ -33,22 +33,13 @@ func (a *app) peerVerify() *cli.Command {
 		UsageText:   "crow peer verify --config FILE [APP] [--mend-live]",
 		Description: peerVerifyHelp,
 		Flags:       []cli.Flag{&cli.BoolFlag{Name: "mend-live", Usage: "stage live releases again, too, if they are damaged"}},
-		Action: a.guard(1, func(ctx context.Context, cmd *cli.Command) error {
-			s, err := a.session(cmd, clientConfig{}, "warn")
-			if err != nil {
-				return err
-			}
-			config, err := configOfHost(cmd)
-			if err != nil {
-				return err
-			}
+		Action: a.onHost(1, func(ctx context.Context, cmd *cli.Command, s *session, config peer.Config) error {
 			app := cmd.Args().First()
 			if app != "" {
 				if err := release.ValidateApp(app); err != nil {
 					return err
 				}
 			}
-			a.reached = true
 			out, err := s.verify(ctx, config, app, cmd.Bool("mend-live"))
 			if err != nil {
 				return err
