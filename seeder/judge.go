@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,13 +22,14 @@ func (b *books) judge(d *deploy, now time.Time) {
 		}
 	}
 	o := decide(d.program, d.Course, b.started, stands, now)
+	moved := !slices.Equal(d.may, o.may)
 	b.follow(d, o, now)
 	switch {
 	case o.fallback:
 		b.fallBack(d, o.reason, now)
 	case o.phase.Ended():
 		b.end(d, o.phase, o.reason, now)
-	default:
+	case moved: // else no order is another one, and the fleet is not gone through for each report
 		b.retell(d, now)
 	}
 }

@@ -118,6 +118,18 @@ func (m *murder) order(t *rapid.T) {
 	m.ids = append(m.ids, s.Deploy)
 }
 
+// checkInFolder is rapid.Check with a folder for each try.
+func checkInFolder(t *testing.T, property func(t *rapid.T, path string)) {
+	rapid.Check(t, func(t *rapid.T) {
+		path, err := os.MkdirTemp("", "crow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(path)
+		property(t, path)
+	})
+}
+
 func newMurder(t *rapid.T, path string) *murder {
 	m := &murder{
 		desk: newDesk(t, path), t: t, boots: map[string]int{},
@@ -136,12 +148,7 @@ func newMurder(t *rapid.T, path string) *murder {
 // restarts and silence. No deploy may succeed with a host that is not active,
 // change its end, or stay without one.
 func TestEveryDeployEndsAsItsHostsDid(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		path, err := os.MkdirTemp("", "crow")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(path)
+	checkInFolder(t, func(t *rapid.T, path string) {
 		m := newMurder(t, path)
 		t.Repeat(map[string]func(*rapid.T){
 			"report": m.speak,

@@ -2,7 +2,6 @@ package seeder
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -263,12 +262,7 @@ func (f *flight) checkSuccess(t *rapid.T, s control.DeployStatus) {
 // commands and restarts of the seeder. In the end, when all is heard, the deploy
 // has ended, or waits for an operator.
 func TestNoWaveTooEarly(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		path, err := os.MkdirTemp("", "crow")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(path)
+	checkInFolder(t, func(t *rapid.T, path string) {
 		f := newFlight(t, path)
 		t.Repeat(map[string]func(*rapid.T){
 			"work":  f.work,
