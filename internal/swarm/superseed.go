@@ -10,9 +10,17 @@ import (
 const openPieces = 2
 
 // maxHoard is how many pieces a guest may hold alone and be shown another, as long
-// as there are guests that pass theirs on: one with a slow uplink would else be
-// brought at full speed what it alone then has to give to everyone.
+// as there are guests that pass theirs on and are no slower to take what they are
+// shown: one with a slow uplink would else be brought at full speed what it alone
+// then has to give to everyone.
 const maxHoard = 8
+
+// A guest is slower than another when its pieces take more than slowerFactor times
+// as long; what takes up to swift says nothing of a link.
+const (
+	slowerFactor = 2
+	swift        = 50 * time.Millisecond
+)
 
 // When a piece is shown again. What the seeder sends twice it sends in the place
 // of something that nobody has, so it waits for the guests to pass on what they
@@ -22,12 +30,12 @@ const (
 	// on, is shown to another one when that takes this many times as long as others
 	// took to be completed, and minLate at least.
 	lateFactor = 2
-	minLate    = time.Second
+	minLate    = 400 * time.Millisecond
 	// All that some guest holds is shown again when no guest has completed
 	// one that was new to all for this long.
 	quietAfter = 2 * time.Second
 	// reviewPeriod is how often it is seen to.
-	reviewPeriod = 500 * time.Millisecond
+	reviewPeriod = 100 * time.Millisecond
 )
 
 // showing is super-seeding (BEP 16) of one torrent: the seeder claims to have
@@ -39,7 +47,21 @@ type showing struct {
 	pieces  []shownPiece
 	guests  map[*guest]struct{} // that have joined
 	news    time.Time           // when a guest last completed a piece that no other held
-	typical time.Duration       // moving average from being shown to being held
+	typical average             // from being shown to being held
+}
+
+// average is a moving one, over the last sixteen or so.
+type average struct {
+	time.Duration
+	some bool
+}
+
+func (a *average) add(d time.Duration) {
+	if !a.some {
+		*a = average{d, true}
+		return
+	}
+	a.Duration += (d - a.Duration) / 16
 }
 
 // shownPiece is what the seeder knows of one piece.
@@ -59,6 +81,7 @@ type guest struct {
 	open   map[int]time.Time // pieces that were shown and are not yet held, since when
 	hoards int               // pieces that it was shown and still holds alone
 	took   time.Time         // when it last completed a piece
+	takes  average           // from being shown a piece to holding it
 	gone   bool
 }
 
@@ -173,7 +196,8 @@ func (s *showing) hold(g *guest, piece int, now time.Time) {
 			g.hoards++
 		}
 		delete(g.open, piece)
-		s.typical += (now.Sub(since) - s.typical) / 16
+		s.typical.add(now.Sub(since))
+		g.takes.add(now.Sub(since))
 	}
 }
 
@@ -192,11 +216,17 @@ func (s *showing) waits(g *guest, now time.Time) bool {
 		return false
 	}
 	for o := range s.guests {
-		if o.hoards < maxHoard && now.Sub(o.took) < quietAfter {
+		if o.hoards < maxHoard && now.Sub(o.took) < quietAfter && !o.slowerThan(g) {
 			return true
 		}
 	}
 	return false
+}
+
+// slowerThan tells that a guest takes what it is shown so much more slowly than
+// another that it may be why nothing is passed on to it.
+func (g *guest) slowerThan(other *guest) bool {
+	return g.takes.Duration > max(slowerFactor*other.takes.Duration, swift)
 }
 
 func (s *showing) fill(g *guest, now time.Time) []int {
@@ -221,7 +251,7 @@ type terms struct {
 }
 
 func (s *showing) terms(now time.Time) terms {
-	return terms{late: now.Add(-max(lateFactor*s.typical, minLate)), quiet: now.Sub(s.news) >= quietAfter}
+	return terms{late: now.Add(-max(lateFactor*s.typical.Duration, minLate)), quiet: now.Sub(s.news) >= quietAfter}
 }
 
 // nextToShow chooses the piece to show a guest, of those that it neither holds

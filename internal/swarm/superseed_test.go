@@ -296,6 +296,33 @@ func TestShowingReadsBitfields(t *testing.T) {
 	}
 }
 
+// A guest is not held back because the others are slow to take what it would pass
+// on: of two, one at a small download limit takes a piece every half a second, and
+// the other is done as soon as what the slow one holds is late.
+func TestShowingGoesOnBesideTheSlow(t *testing.T) {
+	const pieces, each, atOnce = 100, 500 * time.Millisecond, 5
+	s := newShowing(pieces)
+	guests, shown, told := join(s, 2)
+	slow := shown[0]
+	for now := time.Duration(0); now < 6*each; now += reviewPeriod {
+		open := append(shown[1], told[1]...)
+		told[1] = nil
+		for range atOnce {
+			if len(open) > 0 {
+				open = append(open[1:], s.completed(guests[1], open[0], at(now))...)
+			}
+		}
+		shown[1] = open
+		if now > 0 && now%each == 0 {
+			slow = append(slow[1:], s.completed(guests[0], slow[0], at(now))...)
+		}
+		s.review(at(now))
+	}
+	if lacks := slices.Index(guests[1].holds, false); lacks >= 0 {
+		t.Errorf("after %s the fast guest still lacks piece %d, with %d alone", 6*each, lacks, guests[1].hoards)
+	}
+}
+
 // A guest that passes on nothing of what it was brought gets no more of it, as
 // long as others keep up.
 func TestShowingSparesASlowUplink(t *testing.T) {

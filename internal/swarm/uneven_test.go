@@ -85,7 +85,7 @@ func makespan(t *testing.T, hosts, size int, misfit *trouble) time.Duration {
 func slow(s *Swarm) { s.SetLimits(linkRate/10, linkRate/10) }
 
 // A host with a tenth of the others' link costs these a tenth of their time at most.
-// What it costs is the second in the end until a piece that it keeps to itself counts
+// What it costs is the time in the end until a piece that it keeps to itself counts
 // as late, so the artifact takes ten. The machine is noisy: what is measured once may
 // be of it, but not three times.
 func TestSlowHostDoesNotSlowTheOthers(t *testing.T) {
