@@ -14,7 +14,6 @@ type following struct {
 	*session
 	client  *control.Client
 	timeout time.Duration
-	result  func(control.DeployStatus) error
 	end     time.Time // of waiting
 	lost    error     // why results could not be written
 }
@@ -22,7 +21,7 @@ type following struct {
 // followDeploy shows a deploy until it has a result, and then what brings the release
 // before back, where there is such a deploy. It writes the results, and closes p.
 func (s *session) followDeploy(ctx context.Context, c *control.Client, p printer, st control.DeployStatus, timeout time.Duration) error {
-	f := &following{session: s, client: c, timeout: timeout, result: resultOf}
+	f := &following{session: s, client: c, timeout: timeout}
 	return f.run(ctx, p, st)
 }
 
@@ -32,7 +31,7 @@ func (f *following) run(ctx context.Context, p printer, st control.DeployStatus)
 	last, err := f.follow(ctx, p, st, f.timeout)
 	results := []control.DeployStatus{last}
 	if err == nil {
-		err = f.result(last)
+		err = resultOf(last)
 		if back, ok := f.goBack(ctx, last); ok {
 			results = append(results, back)
 		}

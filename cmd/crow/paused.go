@@ -33,19 +33,15 @@ func ongoing(st control.DeployStatus) string {
 	return "goes on"
 }
 
-// resultOfRetry is resultOf where only hosts that failed were to try again: if they
-// are well now, that the others still wait is what was asked for.
-func resultOfRetry(st control.DeployStatus) error {
-	if isStopped(st) && len(failedHosts(st)) == 0 {
-		return nil
-	}
-	return resultOf(st)
-}
-
-// choices are the commands for a deploy that failures have paused.
+// choices are the commands for a deploy that failures have paused. Where no host is
+// failed any more nothing is left to be looked at: it only has to be let go on.
 func choices(st control.DeployStatus) string {
 	d := st.Deploy
-	return fmt.Sprintf("crow status %s, then crow retry %s --failed-only, crow resume %s, crow abort %s or crow rollback %s", d, d, d, d, st.App)
+	end := fmt.Sprintf("crow abort %s or crow rollback %s", d, st.App)
+	if len(failedHosts(st)) == 0 {
+		return fmt.Sprintf("let it go on with crow resume %s; else %s", d, end)
+	}
+	return fmt.Sprintf("crow status %s, then crow retry %s --failed-only, crow resume %s, %s", d, d, d, end)
 }
 
 // turnOf is what to tell of a deploy that somebody pauses or lets go on while it is

@@ -158,15 +158,27 @@ func resultOf(st control.DeployStatus) error {
 	if f.kind == deployFailed && len(failed) > 0 && allRefused(failed) {
 		f.kind = refused
 	}
-	if len(failed) > 0 {
-		f.text += fmt.Sprintf(": %d of %d hosts failed: %s", len(failed), fleetOf(st).hosts, clip(failure(failed[0]), maxHookLine)) // what follows is to fit, too
-		if len(failed) > 1 {
-			f.text += fmt.Sprintf(", and %d more", len(failed)-1)
-		}
-	} else if st.Reason != "" {
-		f.text += ": " + st.Reason
+	if why := whyOf(st, failed); why != "" {
+		f.text += ": " + why
 	}
 	return f
+}
+
+// whyOf is why a deploy has the result that it has, as far as there is room for it;
+// may be empty.
+func whyOf(st control.DeployStatus, failed []control.HostStatus) string {
+	hosts := fleetOf(st)
+	switch {
+	case len(failed) == 0 && isStopped(st):
+		return fmt.Sprintf("no host is failed now, %d of %d are yet to go live", hosts.hosts-hosts.active(), hosts.hosts)
+	case len(failed) == 0:
+		return st.Reason
+	}
+	text := fmt.Sprintf("%d of %d hosts failed: %s", len(failed), hosts.hosts, clip(failure(failed[0]), maxHookLine)) // what follows is to fit, too
+	if len(failed) > 1 {
+		text += fmt.Sprintf(", and %d more", len(failed)-1)
+	}
+	return text
 }
 
 // allRefused reports whether every failure is a host's that does not trust the

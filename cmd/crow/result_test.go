@@ -192,12 +192,15 @@ func TestResultOf(t *testing.T) {
 	stopped, operator := two, two
 	stopped.Phase, stopped.PausedBy = release.DeployPaused, control.PausedByFailures
 	operator.Phase, operator.PausedBy = release.DeployPaused, control.PausedByOperator
+	mended := statusWith(hostIn("web-1", release.Active, 0, 0), hostIn("web-2", release.Staged, 0, 0), hostIn("web-3", release.Staged, 0, 0))
+	mended.Phase, mended.PausedBy, mended.Reason = release.DeployPaused, control.PausedByFailures, "paused after failures; no host is failed now"
 	cases := []struct {
 		name string
 		st   control.DeployStatus
 		code int
 		text string
 	}{
+		{"paused by failures that are mended", mended, exitFailed, "deploy d-7f3a of web@1.42.0 paused: no host is failed now, 2 of 3 are yet to go live"},
 		{"paused by failures", stopped, exitFailed, "deploy d-7f3a of web@1.42.0 paused: 2 of 3 hosts failed: web-2 failed: hook exited with status 42 | no database, and 1 more"},
 		{"paused by an operator", operator, exitOK, ""},
 		{"succeeded", ended(late, release.DeploySucceeded), exitOK, ""},
@@ -212,10 +215,25 @@ func TestResultOf(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			err := resultOf(c.st)
-			if codeFor(err) != c.code || err != nil && (err.Error() != c.text || !strings.HasPrefix(diagnose(err).hint, "crow status d-7f3a")) {
+			if codeFor(err) != c.code || err != nil && (err.Error() != c.text || !strings.Contains(diagnose(err).hint, "crow ")) {
 				t.Errorf("got %v with %d, want %q with %d", err, codeFor(err), c.text, c.code)
 			}
 		})
+	}
+}
+
+// TestHintOfAStoppedDeploy holds that who waits for a deploy that failures have paused
+// is told what lets it go on: a look at what failed, unless all that has been mended.
+func TestHintOfAStoppedDeploy(t *testing.T) {
+	st := statusWith(failedHook("web-1"), hostIn("web-2", release.Staged, 0, 0))
+	st.Phase, st.PausedBy = release.DeployPaused, control.PausedByFailures
+	const end = "crow abort d-7f3a or crow rollback web"
+	if hint := diagnose(resultOf(st)).hint; hint != "crow status d-7f3a, then crow retry d-7f3a --failed-only, crow resume d-7f3a, "+end {
+		t.Error(hint)
+	}
+	st.Hosts[0] = hostIn("web-1", release.Active, 0, 0)
+	if hint := diagnose(resultOf(st)).hint; hint != "let it go on with crow resume d-7f3a; else "+end {
+		t.Error(hint)
 	}
 }
 

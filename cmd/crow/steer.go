@@ -31,7 +31,7 @@ func (a *app) retry() *cli.Command {
 
 func waitFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "wait", Usage: "follow the deploy to its end, and exit as deploy would"},
+		&cli.BoolFlag{Name: "wait", Usage: "follow the deploy to its end, and exit as deploy would: with 3 if failures have paused it"},
 		&cli.DurationFlag{Name: "timeout", Usage: "how long to wait; the deploy goes on after it", Value: defaultTimeout},
 	}
 }
@@ -59,11 +59,7 @@ func (a *app) steering(verb control.Verb, usage string, flags ...cli.Flag) *cli.
 				return fmt.Errorf("%s %s: %w", verb, name, err)
 			}
 			if cmd.Bool("wait") {
-				f := &following{session: s, client: c, timeout: timeout, result: resultOf}
-				if cmd.Bool("failed-only") {
-					f.result = resultOfRetry
-				}
-				return f.run(ctx, s.newPrinter(), st)
+				return s.followDeploy(ctx, c, s.newPrinter(), st, timeout)
 			}
 			return s.writeSteered(st, time.Now())
 		}),
