@@ -32,8 +32,12 @@ func (f *following) run(ctx context.Context, p printer, st control.DeployStatus)
 	results := []control.DeployStatus{last}
 	if err == nil {
 		err = resultOf(last)
-		if back, ok := f.goBack(ctx, last); ok {
-			results = append(results, back)
+		if last.Fallback != "" && last.Phase == release.DeployFailed {
+			back, known := f.goBack(ctx, last)
+			if known {
+				results = append(results, back)
+			}
+			err = withWayBack(err, back)
 		}
 	}
 	if f.lost == nil {
@@ -59,16 +63,14 @@ func (f *following) follow(ctx context.Context, p printer, st control.DeployStat
 }
 
 // goBack follows the deploy that takes a failed one back. How that ends does not
-// change that the first one failed; what keeps it from its end is told.
-func (f *following) goBack(ctx context.Context, failed control.DeployStatus) (back control.DeployStatus, ok bool) {
-	if failed.Fallback == "" || failed.Phase != release.DeployFailed {
-		return back, false
-	}
+// change that the first one failed; what keeps it from its end is told. Of one that
+// cannot be asked for only the id is known.
+func (f *following) goBack(ctx context.Context, failed control.DeployStatus) (back control.DeployStatus, known bool) {
 	f.note("deploy %s failed: hosts go back by deploy %s", failed.Deploy, failed.Fallback)
 	back, err := f.status(ctx, failed.Fallback)
 	if err != nil {
 		f.note("status of %s: %s", failed.Fallback, textOf(err))
-		return back, false
+		return control.DeployStatus{Deploy: failed.Fallback}, false
 	}
 	back, err = f.follow(ctx, f.newPrinter(), back, max(0, time.Until(f.end)))
 	if err != nil {
