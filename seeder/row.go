@@ -85,7 +85,7 @@ func begins(j control.JobReport) bool {
 // failed goes on with what it is at.
 func (r row) again(failedOnly bool) row {
 	if r.Phase == release.Failed {
-		r.HostStatus = control.HostStatus{Name: r.Name, Zone: r.Zone, Late: r.Late, Attempt: r.Attempt + 1}
+		r.HostStatus = control.HostStatus{Name: r.Name, Zone: r.Zone, Late: r.Late, Attempt: r.Attempt + 1, Earlier: r.AllBytes()}
 		r.Begun = false
 	}
 	r.Verdict, r.Quiet, r.Let, r.Retry = "", "", time.Time{}, failedOnly

@@ -80,3 +80,19 @@ func TestAnEarlierAttemptsWordSaysNothing(t *testing.T) {
 		t.Errorf("a silent host: %+v", silent)
 	}
 }
+
+// TestBytesOfEarlierAttempts holds that trying again forgets no byte that moved.
+func TestBytesOfEarlierAttempts(t *testing.T) {
+	r := row{HostStatus: control.HostStatus{Name: "a"}}
+	for attempt := range 3 {
+		moved := release.Bytes{Local: 100}
+		if attempt == 0 {
+			moved = release.Bytes{Peer: 60, Seeder: 40}
+		}
+		r = merge(r, control.JobReport{Phase: release.Failed, Attempt: attempt, Bytes: moved}, t0)
+		if want := (release.Bytes{Peer: 60, Seeder: 40}); r.Bytes != moved || r.AllBytes() != want {
+			t.Errorf("attempt %d: %+v and in all %+v", attempt, r.Bytes, r.AllBytes())
+		}
+		r = r.again(false)
+	}
+}

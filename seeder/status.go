@@ -113,7 +113,7 @@ func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 		h := r.shown()
 		h.Wave = wave[r.Name]
 		s.Hosts = append(s.Hosts, h)
-		received += r.Bytes.Seeder
+		received += r.AllBytes().Seeder
 	}
 	// A seeder that was killed has lost count of its last seconds. Its hosts have not.
 	s.SeederBytesSent = max(s.SeederBytesSent, received)

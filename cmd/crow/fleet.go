@@ -18,16 +18,16 @@ const phases = int(release.Failed) + 1
 type fleet struct {
 	ref       release.Ref
 	hosts     int
-	in        [phases]int // hosts by phase
-	unchanged int         // hosts that had the release live already
-	size      int64       // of the artifact, in bytes
-	useful    int64       // bytes that the hosts have of hosts × size
-	bytes     release.Bytes
-	sent      int64    // by the seeder, in bytes
-	fetchOnly bool     // it ends when all have it staged
-	wave      string   // where it is, such as wave 2/3; empty without waves
-	waits     []string // for the next wave, and for what else
-	away      []string // hosts that are waited for and not reachable, by the seeder's word
+	in        [phases]int   // hosts by phase
+	unchanged int           // hosts that had the release live already
+	size      int64         // of the artifact, in bytes
+	useful    int64         // bytes that the hosts have of hosts × size
+	bytes     release.Bytes // over all attempts
+	sent      int64         // by the seeder, in bytes
+	fetchOnly bool          // it ends when all have it staged
+	wave      string        // where it is, such as wave 2/3; empty without waves
+	waits     []string      // for the next wave, and for what else
+	away      []string      // hosts that are waited for and not reachable, by the seeder's word
 }
 
 // fleetOf sums a deploy's hosts up.
@@ -42,7 +42,7 @@ func fleetOf(st control.DeployStatus) fleet {
 		}
 		f.hosts++
 		f.in[h.Phase]++
-		f.bytes = f.bytes.Add(h.Bytes)
+		f.bytes = f.bytes.Add(h.AllBytes())
 		if h.Unchanged {
 			f.unchanged++
 		}

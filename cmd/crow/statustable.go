@@ -46,8 +46,9 @@ func timesOf(st control.DeployStatus, now time.Time) string {
 func (v deployView) rows(hosts []control.HostStatus) [][]string {
 	rows := [][]string{{"HOST", "ZONE", "WAVE", "PHASE", "PEERS", "SEEDER", "LOCAL", "FETCH", "STAGE", "HOOK", "NOTE"}}
 	for _, h := range hosts {
+		b := h.AllBytes()
 		rows = append(rows, []string{
-			oneLine(h.Name), orDash(oneLine(h.Zone)), waveOf(h), h.Phase.String(), sizeOf(h.Bytes.Peer), sizeOf(h.Bytes.Seeder + h.Bytes.Origin), sizeOf(h.Bytes.Local),
+			oneLine(h.Name), orDash(oneLine(h.Zone)), waveOf(h), h.Phase.String(), sizeOf(b.Peer), sizeOf(b.Seeder + b.Origin), sizeOf(b.Local),
 			secondsOf(h.FetchSeconds), secondsOf(h.StageSeconds), hookOf(h), v.noteOn(h),
 		})
 	}

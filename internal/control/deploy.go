@@ -70,16 +70,25 @@ type HostStatus struct {
 	Bytes        release.Bytes `json:"bytes"`
 	FetchSeconds float64       `json:"fetch_seconds"`
 	StageSeconds float64       `json:"stage_seconds"`
-	Hook         *HookResult   `json:"hook"`              // null until the hook has run, and where there is none
-	Check        *HookResult   `json:"check,omitempty"`   // of the app's health check, after the hook
-	Wave         int           `json:"wave"`              // counted from 1; 0 of a late host
-	Attempt      int           `json:"attempt,omitempty"` // how often it was told to try again
-	Rate         int64         `json:"rate,omitempty"`    // bytes per second, while it fetches
-	Moved        time.Time     `json:"moved,omitzero"`    // when its phase or bytes last changed, by the seeder's clock
+	Hook         *HookResult   `json:"hook"`                   // null until the hook has run, and where there is none
+	Check        *HookResult   `json:"check,omitempty"`        // of the app's health check, after the hook
+	Wave         int           `json:"wave"`                   // counted from 1; 0 of a late host
+	Attempt      int           `json:"attempt,omitempty"`      // how often it was told to try again
+	Earlier      release.Bytes `json:"earlier_bytes,omitzero"` // of the attempts before this one, together: bytes are this one's
+	Rate         int64         `json:"rate,omitempty"`         // bytes per second, while it fetches
+	Moved        time.Time     `json:"moved,omitzero"`         // when its phase or bytes last changed, by the seeder's clock
 	Unchanged    bool          `json:"unchanged"`
 	Refused      bool          `json:"refused,omitempty"` // failed because the host does not trust the release
 	CutOff       string        `json:"cut_off,omitempty"` // neighbours that sent it bad pieces, and were cut off
 	Late         bool          `json:"late"`              // joined after the deploy began: not counted
+}
+
+// AllBytes counts over all attempts. What one finds there that those before it brought
+// is not there from before the deploy.
+func (h HostStatus) AllBytes() release.Bytes {
+	all := h.Earlier.Add(h.Bytes)
+	all.Local -= min(h.Bytes.Local, max(0, h.Earlier.Useful()))
+	return all
 }
 
 // HookResult is how a deploy hook ended.
