@@ -55,7 +55,7 @@ func (a *app) root() *cli.Command {
 			a.push(), a.deploy(), a.rollback(), a.sign(), a.manifest(), a.status(), a.pause(), a.resume(), a.retry(), a.abort(), a.history(), a.hosts(), a.forget(), a.limits(), a.releases(),
 			a.demo(), a.initFleet(), a.cert(), a.key(),
 			a.seeder(), a.peer(), a.tracker(),
-			a.versionCommand(),
+			a.versionCommand(), a.help(),
 		},
 	}
 	for _, cmd := range append(root.Commands, root) {
