@@ -150,7 +150,9 @@ func usageErrorOf(_ context.Context, cmd *cli.Command, err error, _ bool) error 
 	if flag, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
 		text = fmt.Sprintf("flag %s needs a value", flag)
 	}
-	text = strings.Replace(text, " for flag -", " for --", 1)
+	if words, ok := badValue(cmd, text); ok {
+		text = words
+	}
 	return &fault{kind: usage, text: text, hint: orHelp("", cmd)}
 }
 

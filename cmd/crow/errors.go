@@ -69,7 +69,11 @@ func asUsage(err error) error {
 	if _, ok := errors.AsType[*fault](err); ok {
 		return err
 	}
-	return &fault{kind: usage, text: err.Error(), hint: "crow --help", cause: err}
+	text := err.Error()
+	if words, ok := badVariable(text); ok {
+		text = words
+	}
+	return &fault{kind: usage, text: text, hint: "crow --help", cause: err}
 }
 
 // diagnosis is what the user is told of an error.

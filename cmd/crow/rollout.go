@@ -93,7 +93,7 @@ func (o *rollout) take(cmd *cli.Command) error {
 	if err := takeSteps(cmd, &o.steps); err != nil {
 		return err
 	}
-	return o.validate()
+	return ofFlag(cmd, o.validate())
 }
 
 // takeSteps lets flags replace how the deploy goes live.

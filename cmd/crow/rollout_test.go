@@ -149,8 +149,8 @@ func TestFlagsTakeAlong(t *testing.T) {
 		{"--wave 50%,100%", head + `"wave":["50%","100%"],"wave_pause":"10m0s","hosts_at_once":5,"on_failure":"rollback"}`},
 		{"--fetch-only", head + `"fetch_only":true}`},
 		{"--fetch-only --on-failure pause", head + `"on_failure":"pause","fetch_only":true}`},
-		{"--wave 100% --wave-pause 5m", "invalid wave_pause 5m0s: "},
-		{"--fetch-only --wave 100%", "invalid fetch_only: "},
+		{"--wave 100% --wave-pause 5m", "--wave-pause 5m0s: "},
+		{"--fetch-only --wave 100%", "--fetch-only: "},
 	} {
 		o, err := parsedRollout(t, rollout{ref: testRef, timeout: defaultTimeout, steps: steps}, strings.Fields(c.flags)...)
 		got := ""

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -41,19 +42,42 @@ const (
 	MaxWavePause = 7 * 24 * time.Hour
 )
 
-// Validate checks every field by itself, and that the waves grow to all hosts.
+// RolloutError says what of a Rollout makes no sense. It is an ErrInvalid.
+type RolloutError struct {
+	Field   string // as files name it
+	Value   string // what of it is wrong; empty where it is the field as such
+	Problem string
+}
+
+// Error implements error.
+func (e *RolloutError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("%v %s: %s", ErrInvalid, e.Field, e.Problem)
+	}
+	return fmt.Sprintf("%v %s %s: %s", ErrInvalid, e.Field, e.Value, e.Problem)
+}
+
+// Unwrap lets errors.Is find ErrInvalid.
+func (e *RolloutError) Unwrap() error { return ErrInvalid }
+
+func invalid(field, value, format string, args ...any) error {
+	return &RolloutError{Field: field, Value: value, Problem: fmt.Sprintf(format, args...)}
+}
+
+// Validate checks every field by itself, and that the waves grow to all hosts. The
+// error is a RolloutError.
 func (r Rollout) Validate() error {
 	switch {
 	case r.WavePause < 0 || time.Duration(r.WavePause) > MaxWavePause:
-		return fmt.Errorf("%w wave_pause %s: want 0s to %s", ErrInvalid, r.WavePause, MaxWavePause)
+		return invalid("wave_pause", r.WavePause.String(), "want 0s to %s", MaxWavePause)
 	case r.WavePause > 0 && len(r.Waves) < 2:
-		return fmt.Errorf("%w wave_pause %s: there is no second wave to wait for; want wave too, such as 1,10%%,100%%", ErrInvalid, r.WavePause)
+		return invalid("wave_pause", r.WavePause.String(), "there is no second wave to wait for; want waves too, such as 1,10%%,100%%")
 	case r.HostsAtOnce < 0 || r.HostsAtOnce > MaxShare:
-		return fmt.Errorf("%w hosts_at_once %d: want 1 or more", ErrInvalid, r.HostsAtOnce)
+		return invalid("hosts_at_once", strconv.Itoa(r.HostsAtOnce), "want 1 to %d", MaxShare)
 	case r.OnFailure != "" && r.OnFailure != OnFailurePause && r.OnFailure != OnFailureRollback:
-		return fmt.Errorf("%w on_failure %.40q: want %s or %s", ErrInvalid, string(r.OnFailure), OnFailurePause, OnFailureRollback)
+		return invalid("on_failure", fmt.Sprintf("%.40q", string(r.OnFailure)), "want %s or %s", OnFailurePause, OnFailureRollback)
 	case r.FetchOnly && (len(r.Waves) > 0 || r.HostsAtOnce > 0 || r.OnFailure == OnFailureRollback):
-		return fmt.Errorf("%w fetch_only: no host goes live, so wave, hosts_at_once and on_failure rollback mean nothing", ErrInvalid)
+		return invalid("fetch_only", "", "no host goes live, so waves, a bound on the hosts at once and going back on failure mean nothing")
 	}
 	return validateWaves(r.Waves)
 }
@@ -63,18 +87,18 @@ func validateWaves(waves []Share) error {
 		return nil
 	}
 	if len(waves) > MaxWaves {
-		return fmt.Errorf("%w wave: %d of them, at most %d are allowed", ErrInvalid, len(waves), MaxWaves)
+		return invalid("wave", "", "%d of them, at most %d are allowed", len(waves), MaxWaves)
 	}
 	for i, w := range waves {
 		switch {
 		case w.n == 0:
-			return fmt.Errorf("%w wave %s: no host", ErrInvalid, w)
+			return invalid("wave", w.String(), "no host")
 		case i > 0 && w.percent == waves[i-1].percent && w.n <= waves[i-1].n:
-			return fmt.Errorf("%w wave %s after %s: each counts the hosts of those before it too, and must be more", ErrInvalid, w, waves[i-1])
+			return invalid("wave", fmt.Sprintf("%s after %s", w, waves[i-1]), "each counts the hosts of those before it too, and must be more")
 		}
 	}
 	if last := waves[len(waves)-1]; last != Percent(100) {
-		return fmt.Errorf("%w wave %s: the last one must be 100%%, for all hosts to get the release", ErrInvalid, last)
+		return invalid("wave", last.String(), "the last one must be 100%%, for all hosts to get the release")
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func ParseShare(s string) (Share, error) {
 	n, err := strconv.Atoi(digits)
 	switch {
 	case err != nil || n < 0 || digits[0] == '+':
-		return Share{}, fmt.Errorf("%w share %.40q: want a number of hosts such as 3, or a part of them such as 10%%", ErrInvalid, s)
+		return Share{}, fmt.Errorf("%w share %.40q: want a whole number of hosts, such as 3, or whole per cent of them, such as 10%%", ErrInvalid, s)
 	case percent && n > 100:
 		return Share{}, fmt.Errorf("%w share %.40q: over 100%%", ErrInvalid, s)
 	case n > MaxShare:
