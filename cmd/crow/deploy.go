@@ -31,7 +31,7 @@ func (a *app) deploy() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
+			if err := s.requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
 				return err
 			}
 			return s.rollOut(ctx, c, s.newPrinter(), o)

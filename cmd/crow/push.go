@@ -90,7 +90,7 @@ func (s *session) push(ctx context.Context, path string, o pushing) error {
 	if err != nil {
 		return err
 	}
-	if err := requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
+	if err := s.requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
 		return err
 	}
 	if err := requireEarlier(ctx, c, o.rollout); err != nil {

@@ -131,7 +131,7 @@ func (s *session) goBack(ctx context.Context, cmd *cli.Command, b goingBack) err
 	if err != nil {
 		return err
 	}
-	if err := requireMatch(ctx, c, b.app, o.selector); err != nil {
+	if err := s.requireMatch(ctx, c, b.app, o.selector); err != nil {
 		return err
 	}
 	o.signer = b.signer

@@ -95,8 +95,10 @@ func readNames(path string) ([]release.Expr, error) {
 // requireMatch fails if the selector matches no host, or one of its targets
 // none, so that a slip of the fingers costs no upload. Without targets those of
 // the app's last deploy count, but not its excludes. The seeder decides again
-// when the deploy is created.
-func requireMatch(ctx context.Context, c *control.Client, app string, sel release.Selector) error {
+// when the deploy is created. An exclude that matches no host may be of one that is
+// gone for good: it is told, for who mistyped one deploys to hosts that he meant to
+// spare.
+func (s *session) requireMatch(ctx context.Context, c *control.Client, app string, sel release.Selector) error {
 	inherited := len(sel.Targets) == 0
 	if inherited {
 		var err error
@@ -118,6 +120,13 @@ func requireMatch(ctx context.Context, c *control.Client, app string, sel releas
 	}) {
 		return noHostFault(sel)
 	}
+	switch idle := idleOf(hosts, sel.Excludes); len(idle) {
+	case 0:
+	case 1:
+		s.note("warning: --exclude %s matches no host", idle[0])
+	default:
+		s.note("warning: --exclude %s match no host", someOf(idle, idleShown))
+	}
 	return nil
 }
 
@@ -138,12 +147,23 @@ const idleShown = 5
 
 // requireEach fails if one of the targets matches no host that is known.
 func requireEach(hosts []control.Host, targets []release.Expr) error {
+	idle := idleOf(hosts, targets)
+	switch len(idle) {
+	case 0:
+		return nil
+	case 1:
+		return &fault{kind: noHost, hint: "crow hosts", text: fmt.Sprintf("target %s matches no host", idle[0])}
+	}
+	return &fault{kind: noHost, hint: "crow hosts", text: fmt.Sprintf("targets %s match no host", someOf(idle, idleShown))}
+}
+
+// idleOf are the expressions that match no host that is known.
+func idleOf(hosts []control.Host, exprs []release.Expr) (idle []string) {
 	names := make(map[string]bool, len(hosts))
 	for _, h := range hosts {
 		names[h.Name] = true
 	}
-	var idle []string
-	for _, e := range targets {
+	for _, e := range exprs {
 		// Files of thousands of names are not tried on thousands of hosts.
 		if name, ok := strings.CutPrefix(string(e), "name="); ok && release.ValidateHost(name) == nil {
 			if !names[name] {
@@ -155,13 +175,7 @@ func requireEach(hosts []control.Host, targets []release.Expr) error {
 			idle = append(idle, string(e))
 		}
 	}
-	switch len(idle) {
-	case 0:
-		return nil
-	case 1:
-		return &fault{kind: noHost, hint: "crow hosts", text: fmt.Sprintf("target %s matches no host", idle[0])}
-	}
-	return &fault{kind: noHost, hint: "crow hosts", text: fmt.Sprintf("targets %s match no host", someOf(idle, idleShown))}
+	return idle
 }
 
 func noHostFault(sel release.Selector) error {

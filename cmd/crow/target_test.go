@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -63,25 +64,32 @@ func TestRequireMatch(t *testing.T) {
 		targets, excludes exprs
 		code              int
 		text              string
+		notes             string
 	}{
-		{"web", exprs{"role=web"}, nil, exitOK, ""},
-		{"web", exprs{"name=h1", "name=h[12]", "zone=a,role!=db"}, nil, exitOK, ""},
-		{"web", exprs{"role=web", "name=h99"}, nil, exitNoHost, "target name=h99 matches no host"},
-		{"web", exprs{"role=web", "zone=c", "name=x*"}, nil, exitNoHost, "targets zone=c, name=x* match no host"},
+		{"web", exprs{"role=web"}, exprs{"zone=z"}, exitOK, "", "warning: --exclude zone=z matches no host\n"},
+		{"web", exprs{"role=web"}, exprs{"name=h9", "zone=b", "rack=r*"}, exitOK, "", "warning: --exclude name=h9, rack=r* match no host\n"},
+		{"web", exprs{"role=web"}, nil, exitOK, "", ""},
+		{"web", exprs{"name=h1", "name=h[12]", "zone=a,role!=db"}, nil, exitOK, "", ""},
+		{"web", exprs{"role=web", "name=h99"}, nil, exitNoHost, "target name=h99 matches no host", ""},
+		{"web", exprs{"role=web", "zone=c", "name=x*"}, nil, exitNoHost, "targets zone=c, name=x* match no host", ""},
 		{"web", exprs{"name=a", "name=b", "name=c", "name=h1", "name=d", "name=e", "name=f", "name=g"}, nil, exitNoHost,
-			"targets name=a, name=b, name=c, name=d, name=e and 2 more match no host"},
-		{"web", exprs{"role=web"}, exprs{"zone=*"}, exitNoHost, "no host matches role=web not zone=*"},
-		{"web", exprs{"role=web", "role=db"}, nil, exitOK, ""},
-		{"web", exprs{"role=db"}, nil, exitNoHost, "no host matches role=db"},
-		{"web", nil, nil, exitOK, ""},
-		{"web", nil, exprs{"zone=b"}, exitOK, ""}, // the last one's zone=a counts no more
-		{"web", nil, exprs{"zone=a", "zone=b"}, exitNoHost, "no host matches role=web or name=gone not zone=a not zone=b"},
-		{"new", nil, nil, exitUsage, "--target is missing: new has no earlier deploy to take it from"},
+			"targets name=a, name=b, name=c, name=d, name=e and 2 more match no host", ""},
+		{"web", exprs{"role=web"}, exprs{"zone=*"}, exitNoHost, "no host matches role=web not zone=*", ""},
+		{"web", exprs{"role=web", "role=db"}, nil, exitOK, "", ""},
+		{"web", exprs{"role=db"}, nil, exitNoHost, "no host matches role=db", ""},
+		{"web", nil, nil, exitOK, "", ""},
+		{"web", nil, exprs{"zone=b"}, exitOK, "", ""}, // the last one's zone=a counts no more
+		{"web", nil, exprs{"zone=a", "zone=b"}, exitNoHost, "no host matches role=web or name=gone not zone=a not zone=b", ""},
+		{"new", nil, nil, exitUsage, "--target is missing: new has no earlier deploy to take it from", ""},
 	}
 	for _, c1 := range cases {
-		err := requireMatch(t.Context(), c, c1.app, release.Selector{Targets: c1.targets, Excludes: c1.excludes})
+		var notes bytes.Buffer
+		err := (&session{streams: streams{err: &notes}}).requireMatch(t.Context(), c, c1.app, release.Selector{Targets: c1.targets, Excludes: c1.excludes})
 		if codeFor(err) != c1.code || err != nil && err.Error() != c1.text {
 			t.Errorf("%s %q %q: got %v with %d, want %q with %d", c1.app, c1.targets, c1.excludes, err, codeFor(err), c1.text, c1.code)
+		}
+		if notes.String() != c1.notes {
+			t.Errorf("%s %q %q: notes %q", c1.app, c1.targets, c1.excludes, notes.String())
 		}
 	}
 }
