@@ -98,7 +98,7 @@ func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 		Phase: d.Phase, Reason: d.Reason, Target: d.Selector, Started: d.Started, Finished: d.Finished,
 		Artifact: control.Artifact{SHA256: d.Manifest.SHA256, Bytes: d.Manifest.Size},
 		Hosts:    make([]control.HostStatus, 0, len(d.rows)),
-		Rollout:  d.Rollout, WaitsFor: d.waits, Fallback: d.FellBack, Key: d.Key, Waves: d.waves(),
+		Rollout:  d.Rollout, Rollback: d.Rollback != nil, WaitsFor: d.waits, Fallback: d.FellBack, Key: d.Key, Waves: d.waves(),
 		SeederBytesSent: d.Sent, Revision: d.watch.revision,
 	}
 	switch {

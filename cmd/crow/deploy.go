@@ -51,7 +51,8 @@ With -f all this is in a file, YAML or JSON, that a pipeline keeps beside the co
 
 It knows exclude, hosts_at_once, max_failures, on_failure, fetch_only, idempotency_key,
 timeout and detach, too. Arguments and flags beside it replace what it says. The document
-that --output json writes of a deploy asks for that deploy again.`
+that --output json writes of a deploy asks for that deploy again, but not that of a
+rollback: hosts want a statement that is signed anew.`
 
 func fileFlag() cli.Flag {
 	return &cli.StringFlag{Name: "file", Aliases: []string{"f"}, Usage: "`FILE` that says what to deploy and how; - is standard input"}
@@ -71,6 +72,11 @@ func deployOf(cmd *cli.Command) (rollout, error) {
 	case cmd.Args().Present():
 		if o.ref, err = release.ParseRef(cmd.Args().First()); err != nil {
 			return o, err
+		}
+	case o.unsigned:
+		return o, &fault{
+			kind: usage, hint: fmt.Sprintf("crow rollback %s --to %s", o.ref.App, o.ref.Version),
+			text: fmt.Sprintf("deploy file %s: it is of the rollback to %s, without the signed statement that hosts want of one", cmd.String("file"), o.ref),
 		}
 	case o.ref == (release.Ref{}):
 		return o, usagef("deploy: which release? want APP@VERSION, or a file that names app and version")

@@ -98,6 +98,7 @@ func rolloutOfDocument(b []byte) (rollout, bool) {
 	}
 	return rollout{
 		ref: release.Ref{App: st.App, Version: st.Version}, selector: st.Target, steps: st.Rollout, timeout: defaultTimeout,
+		unsigned: st.Rollback,
 	}, true
 }
 

@@ -53,6 +53,7 @@ type rollout struct {
 	selector release.Selector
 	steps    release.Rollout
 	rollback *control.Rollback // nil: no older release is meant
+	unsigned bool              // it is read from the document of a rollback, which has no statement
 	key      string            // the caller's name for the deploy; may be empty
 	signer   signer            // of what lets hosts go back after failures
 	detach   bool

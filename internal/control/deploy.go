@@ -43,6 +43,7 @@ type DeployStatus struct {
 	Artifact        Artifact            `json:"artifact"`
 	Target          release.Selector    `json:"target"`
 	Rollout         release.Rollout     `json:"rollout"`
+	Rollback        bool                `json:"rollback,omitempty"`  // by a statement that lets hosts go back, which is not here
 	Waves           []WaveStatus        `json:"waves"`               // at least one
 	PausedBy        string              `json:"paused_by,omitempty"` // while it is paused: PausedByFailures or PausedByOperator
 	WaitsFor        string              `json:"waits_for"`           // what has to happen for the deploy to go on, for people; empty once it ended
