@@ -153,17 +153,32 @@ func (b *books) admissible(m release.Manifest, r *control.Rollback, hosts []stri
 	return nil
 }
 
-// admits says why a host would refuse a release, by what it runs.
+// admits says why a host would refuse a release, by what it runs and has staged. One
+// that it runs it has no need to take.
 func (b *books) admits(h *host, m release.Manifest, r *control.Rollback, now time.Time) error {
 	var statement *release.Rollback
 	if r != nil {
 		statement = &r.Statement
 	}
-	var highest uint64
-	if live := b.catalog.find(release.Ref{App: m.App, Version: h.Running[m.App]}); live != nil {
-		highest = live.Counter
+	highest := uint64(0)
+	if h.Running[m.App] != m.Version {
+		highest = b.acceptedBy(h, m)
 	}
 	return release.Admit(m, statement, highest, release.Digest{}, now)
+}
+
+// acceptedBy is the highest counter above m's that a host has accepted for all that the
+// books know; 0 is none. What it has fetched alone it has accepted too.
+func (b *books) acceptedBy(h *host, m release.Manifest) uint64 {
+	for _, r := range slices.Backward(b.catalog.releases[m.App]) { // by their counters
+		switch {
+		case r.Counter <= m.Counter:
+			return 0
+		case h.Running[m.App] == r.Version || slices.Contains(h.staged[m.App], r.Version):
+			return r.Counter
+		}
+	}
+	return 0
 }
 
 // same returns the running deploy of the same release to the same hosts, if

@@ -107,3 +107,32 @@ func TestSentSurvivesAKill(t *testing.T) {
 		t.Errorf("%d bytes sent, want 80", got)
 	}
 }
+
+// TestOlderThanWhatIsStaged: a host that has only fetched a newer release has accepted
+// that, and would refuse the older one, unless it runs it.
+func TestOlderThanWhatIsStaged(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.join("a", nil)
+	for _, version := range []string{"1", "2", "3"} {
+		d.make("web", version)
+	}
+	h := d.fleet.hosts["a"]
+	h.Running, h.staged = map[string]string{"web": "1"}, map[string][]string{"web": {"1", "2", "3"}}
+	_, err := d.deploy(request("web", "2", "name=*"), d.now)
+	wantCode(t, err, control.CodeRefused)
+	if hint := err.(*control.Error).Hint; hint != "crow rollback web --to 2" {
+		t.Error(hint)
+	}
+	p, err := d.preview(request("web", "2", "name=*"), d.now)
+	if err != nil || p.Hosts[0].Refuses == "" {
+		t.Errorf("the plan does not tell: %+v, %v", p.Hosts, err)
+	}
+	d.start("web", "1", "name=*")
+	d.start("web", "3", "name=*")
+	back := request("web", "2", "name=*")
+	back.Rollback = &control.Rollback{Statement: release.RollbackTo(d.catalog.find(back.Ref).Manifest, 3, d.now, time.Time{})}
+	made, err := d.deploy(back, d.now)
+	if err != nil || !d.shown(made.ID).Rollback {
+		t.Errorf("with a statement: %v", err)
+	}
+}

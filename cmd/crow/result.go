@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"crow/internal/control"
@@ -158,6 +159,9 @@ func resultOf(st control.DeployStatus) error {
 	if f.kind == deployFailed && len(failed) > 0 && allRefused(failed) {
 		f.kind = refused
 	}
+	if f.kind != deployEnded && slices.ContainsFunc(failed, isOlder) {
+		f.hint = fmt.Sprintf("crow rollback %s --to %s, or crow status %s", st.App, st.Version, st.Deploy)
+	}
 	if why := whyOf(st, failed); why != "" {
 		f.text += ": " + why
 	}
@@ -179,6 +183,12 @@ func whyOf(st control.DeployStatus, failed []control.HostStatus) string {
 		text += fmt.Sprintf(", and %d more", len(failed)-1)
 	}
 	return text
+}
+
+// isOlder reports whether a host refused the release since it has accepted a newer one,
+// which may never have gone live there.
+func isOlder(h control.HostStatus) bool {
+	return h.Refused && strings.Contains(h.Reason, release.ErrOlder.Error())
 }
 
 // allRefused reports whether every failure is a host's that does not trust the

@@ -237,6 +237,20 @@ func TestHintOfAStoppedDeploy(t *testing.T) {
 	}
 }
 
+// TestHintOfAnOlderRelease holds that who deploys what hosts have gone past is told how
+// they go back.
+func TestHintOfAnOlderRelease(t *testing.T) {
+	refuses := control.HostStatus{Name: "web-1", Phase: release.Failed, Refused: true, Reason: "order: refused: " + release.ErrOlder.Error() + ": web@1.42.0 is release 7"}
+	st := ended(statusWith(refuses), release.DeployFailed)
+	if d := diagnose(resultOf(st)); d.code != exitRefused || d.hint != "crow rollback web --to 1.42.0, or crow status d-7f3a" {
+		t.Errorf("%+v", d)
+	}
+	st.Hosts = append(st.Hosts, failedHook("web-2"))
+	if d := diagnose(resultOf(st)); d.code != exitFailed || d.hint != "crow rollback web --to 1.42.0, or crow status d-7f3a" {
+		t.Errorf("beside another failure: %+v", d)
+	}
+}
+
 func TestDurations(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	for d, want := range map[time.Duration]string{
