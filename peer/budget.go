@@ -79,15 +79,16 @@ func (d *disk) survey(spare map[string]bool) error {
 // holds the lock.
 func (d *disk) within(app string, need, use int64) error {
 	promised := d.promised(app)
-	if d.budget == 0 || sum(sum(need, use), promised) <= d.budget {
+	all := sum(sum(need, use), promised)
+	if d.budget == 0 || all <= d.budget {
 		return nil
 	}
-	under := ""
+	in, under := release.Apart(all, d.budget), ""
 	if promised > 0 {
-		under = fmt.Sprintf(" and %s needed by other apps' deploys under way", release.Size(promised))
+		under = fmt.Sprintf(" and %s needed by other apps' deploys under way", in(promised))
 	}
 	return fmt.Errorf("%w: need %s in %s, %s of its budget of %s in use%s: free some with crow peer gc, or raise disk_budget",
-		errOverBudget, release.Size(need), d.root, release.Size(use), release.Size(d.budget), under)
+		errOverBudget, in(need), d.root, in(use), in(d.budget), under)
 }
 
 // renew looks again at what the budget leaves, once a job has staged as much as

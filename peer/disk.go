@@ -137,14 +137,14 @@ func (d *disk) left() *int64 {
 
 // room words the lack of it.
 func room(dir string, need, free, promised int64) error {
+	in := release.Apart(sum(need, promised), free)
 	switch {
 	case sum(need, promised) <= free:
 		return nil
 	case promised == 0:
-		return fmt.Errorf("disk full: need %s in %s, %s free", release.Size(need), dir, release.Size(free))
+		return fmt.Errorf("disk full: need %s in %s, %s free", in(need), dir, in(free))
 	}
-	return fmt.Errorf("disk full: need %s in %s, %s free and %s of it needed by other apps' deploys under way",
-		release.Size(need), dir, release.Size(free), release.Size(promised))
+	return fmt.Errorf("disk full: need %s in %s, %s free and %s of it needed by other apps' deploys under way", in(need), dir, in(free), in(promised))
 }
 
 // sum adds sizes without overflow.

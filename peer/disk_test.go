@@ -27,6 +27,18 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestRoomThatIsAlmostEnough holds that the two sizes never look the same.
+func TestRoomThatIsAlmostEnough(t *testing.T) {
+	for promised, want := range map[int64]string{
+		0: "disk full: need 1048586 B in /d, 1048576 B free",
+		4: "disk full: need 1048586 B in /d, 1048576 B free and 4 B of it needed by other apps' deploys under way",
+	} {
+		if err := room("/d", 1<<20+10, 1<<20, promised); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func TestSumDoesNotOverflow(t *testing.T) {
 	if sum(math.MaxInt64, math.MaxInt64) != math.MaxInt64 || sum(1, 2) != 3 {
 		t.Error("sum is wrong")

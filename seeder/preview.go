@@ -76,7 +76,8 @@ func (b *books) plannedHost(h *host, m release.Manifest, back *control.Rollback,
 	case !slices.Contains(h.Apps, m.App) && !slices.Contains(h.Apps, anyApp):
 		p.Refuses = fmt.Sprintf("app %q is not in its config", m.App)
 	case p.Free != nil && *p.Free < p.Disk:
-		p.Refuses = fmt.Sprintf("disk: %s free, at least %s needed", release.Size(*p.Free), release.Size(p.Disk))
+		in := release.Apart(p.Disk, *p.Free)
+		p.Refuses = fmt.Sprintf("disk: %s free, at least %s needed", in(*p.Free), in(p.Disk))
 	case h.State == control.HostFailed:
 		p.Refuses = "not reachable: last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
 	}

@@ -118,8 +118,8 @@ func (u *uploads) keep(ctx context.Context, blob *store.Upload, found build.Resu
 // checkRoom reports CodeFull unless the disk has room for so many more bytes.
 func (u *uploads) checkRoom(more int64) error {
 	if more > release.MaxArtifactSize {
-		return &control.Error{Code: control.CodeTooLarge, Message: fmt.Sprintf("artifact of %s: at most %s are allowed",
-			release.Size(more), release.Size(release.MaxArtifactSize))}
+		in := release.Apart(more, release.MaxArtifactSize)
+		return &control.Error{Code: control.CodeTooLarge, Message: fmt.Sprintf("artifact of %s: at most %s are allowed", in(more), release.Size(release.MaxArtifactSize))}
 	}
 	free, err := u.dir.Free()
 	if err != nil {
@@ -128,11 +128,10 @@ func (u *uploads) checkRoom(more int64) error {
 	if more = max(more, 0); free-u.margin >= more {
 		return nil
 	}
+	in := release.Apart(more, free-u.margin)
 	return &control.Error{
-		Code: control.CodeFull,
-		Message: fmt.Sprintf("the seeder's disk is full: %s free, %s kept in reserve, %s needed",
-			release.Size(free), release.Size(u.margin), release.Size(more)),
-		Hint: fullHint,
+		Code: control.CodeFull, Hint: fullHint,
+		Message: fmt.Sprintf("the seeder's disk is full: %s free, %s kept in reserve, %s needed", in(free), in(u.margin), in(more)),
 	}
 }
 

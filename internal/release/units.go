@@ -62,6 +62,16 @@ func (s Size) String() string {
 	return fmt.Sprintf("%.1f %s", n, units[i])
 }
 
+// Apart writes the sizes of a sentence which says that one is more than another: for
+// people, as String does, unless rounding made those two look the same; then in bytes.
+func Apart(more, less int64) func(bytes int64) string {
+	round := func(bytes int64) string { return strings.Replace(Size(bytes).String(), ".0 ", " ", 1) }
+	if more != less && round(more) == round(less) {
+		return func(bytes int64) string { return fmt.Sprintf("%d B", bytes) }
+	}
+	return func(bytes int64) string { return Size(bytes).String() }
+}
+
 // String is the rate for people.
 func (r Rate) String() string { return Size(r).String() + "/s" }
 

@@ -100,3 +100,24 @@ func FuzzParseSize(f *testing.F) {
 		}
 	})
 }
+
+// TestApart holds that a size which is more than another looks so.
+func TestApart(t *testing.T) {
+	const mib = 1 << 20
+	for _, test := range []struct {
+		more, less int64
+		want       string
+	}{
+		{mib + 1, mib, "1048577 B > 1048576 B"},
+		{1600 << 20, 1599 << 20, "1677721600 B > 1676673024 B"},
+		{5 * mib, mib, "5 MiB > 1 MiB"},
+		{mib + mib/10, mib, "1.1 MiB > 1 MiB"},
+		{12, 11, "12 B > 11 B"},
+		{mib, mib, "1 MiB > 1 MiB"},
+	} {
+		in := Apart(test.more, test.less)
+		if got := in(test.more) + " > " + in(test.less); got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
+		}
+	}
+}

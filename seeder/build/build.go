@@ -86,8 +86,8 @@ func (s *Source) Close() error {
 
 func checkSize(path string, size int64) error {
 	if size > release.MaxArtifactSize {
-		return fmt.Errorf("%w %s: %s, at most %s are allowed",
-			ErrUnusable, path, release.Size(size), release.Size(release.MaxArtifactSize))
+		in := release.Apart(size, release.MaxArtifactSize)
+		return fmt.Errorf("%w %s: %s, at most %s are allowed", ErrUnusable, path, in(size), release.Size(release.MaxArtifactSize))
 	}
 	return nil
 }
