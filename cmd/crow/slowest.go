@@ -74,17 +74,39 @@ const stallShown = 10 * time.Second
 // progressOf is how far a host is that the deploy waits for, and where its bytes come
 // from.
 func (v deployView) progressOf(h control.HostStatus) string {
+	if h.Moved.IsZero() || v.st.Phase.Ended() {
+		return fetchedOf(h, v.st, "")
+	}
+	since := max(0, v.now.Sub(h.Moved))
 	still := ""
-	if d := v.now.Sub(h.Moved); !h.Moved.IsZero() && d >= stallShown && !v.st.Phase.Ended() {
-		still = d.Round(time.Second).String()
+	if since >= stallShown {
+		still = since.Round(time.Second).String()
 	}
 	switch {
-	case h.Phase == release.Fetching && v.st.Artifact.Bytes > 0:
-		return fetchOf(h, v.st.Artifact.Bytes, still)
-	case still != "" && (h.Phase == release.Verified || h.Phase == release.Activating):
+	case h.Phase == release.Activating:
+		return goingLive(h, since)
+	case still != "" && h.Phase == release.Verified:
 		return "for " + still
 	}
-	return ""
+	return fetchedOf(h, v.st, still)
+}
+
+// goingLive is how long a host's hook has been at work, or the check after it, since it
+// began to go live.
+func goingLive(h control.HostStatus, since time.Duration) string {
+	what := "hook or check" // an app may have a check alone
+	if h.Hook != nil {
+		what, since = "check", max(0, since-time.Duration(h.Hook.Seconds*float64(time.Second)))
+	}
+	return fmt.Sprintf("%s running for %s", what, since.Round(time.Second))
+}
+
+// fetchedOf is fetchOf of a host that fetches; empty of others.
+func fetchedOf(h control.HostStatus, st control.DeployStatus, still string) string {
+	if h.Phase != release.Fetching || st.Artifact.Bytes <= 0 {
+		return ""
+	}
+	return fetchOf(h, st.Artifact.Bytes, still)
 }
 
 // fetchOf is how much of size bytes a host has, and how it gets the rest.

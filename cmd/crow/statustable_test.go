@@ -37,7 +37,7 @@ web-8  -     -     pending     -       -       -       -      -      -
 web-7  -     -     fetching    10 MiB  5 MiB   -       -      -      -              15%, mostly from peers, nothing moved for 40s
 web-2  -     -     fetching    10 MiB  50 MiB  -       -      -      -              60%, 3 MiB/s, mostly from the seeder
 web-3  -     -     fetching    -       -       70 MiB  -      -      -              70%, mostly local
-web-1  -     2     activating  -       -       -       -      -      -              for 1m30s
+web-1  -     2     activating  -       -       -       -      -      -              hook or check running for 1m30s
 web-4  b     -     failed      90 MiB  10 MiB  -       1.9s   0.4s   exit 42, 0.2s  hook exited with status 42
 web-0  -     -     pending     -       -       -       -      -      -              not there when it began
 web-9  -     1     active      -       -       -       -      -      -
@@ -77,6 +77,31 @@ func TestStatusSumsUpTheMany(t *testing.T) {
 		if lines := strings.Count(table, "\n"); !strings.Contains(b.String(), c.want) || lines != c.lines {
 			t.Errorf("%s: %d lines in\n%s", c.name, lines, b.String())
 		}
+	}
+}
+
+// TestStatusOfAHookAtWork holds that who waits for a hook, or for the check after it,
+// sees at once for how long.
+func TestStatusOfAHookAtWork(t *testing.T) {
+	now := statusWith().Started.Add(time.Minute)
+	h := hostIn("web-1", release.Activating, 0, 0)
+	for _, c := range []struct {
+		moved time.Duration // ago
+		hook  *control.HookResult
+		want  string
+	}{
+		{4 * time.Second, nil, "hook or check running for 4s"},
+		{90 * time.Second, nil, "hook or check running for 1m30s"},
+		{90 * time.Second, &control.HookResult{Seconds: 30}, "check running for 1m0s"},
+		{-3 * time.Second, nil, "hook or check running for 0s"}, // the seeder's clock is ahead
+	} {
+		h.Moved, h.Hook = now.Add(-c.moved), c.hook
+		if got := (deployView{st: statusWith(h), now: now}).noteOn(h); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	if got := (deployView{st: ended(statusWith(h), release.DeployAborted), now: now}).noteOn(h); got != "" {
+		t.Errorf("after the end: %q", got)
 	}
 }
 
