@@ -41,6 +41,20 @@ func (d *deploy) waves() []control.WaveStatus {
 		default:
 			w.State = control.WaveWaiting
 		}
+		if d.Phase.Ended() && !d.Rollout.FetchOnly {
+			all[i].Outcome = outcomeOf(all[i].State, i < d.Course.Wave)
+		}
 	}
 	return all
+}
+
+// outcomeOf is what a wave came to that was reached, or not.
+func outcomeOf(s control.WaveState, reached bool) control.WaveOutcome {
+	switch {
+	case s == control.WaveEnded:
+		return control.OutcomeEnded
+	case reached:
+		return control.OutcomeUnfinished
+	}
+	return control.OutcomeNotReached
 }

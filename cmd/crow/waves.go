@@ -11,7 +11,7 @@ import (
 // has.
 func currentWave(st control.DeployStatus) int {
 	for i, w := range slices.Backward(st.Waves) {
-		if w.State != control.WaveWaiting {
+		if w.State != control.WaveWaiting || w.Outcome == control.OutcomeUnfinished {
 			return i
 		}
 	}
@@ -39,6 +39,7 @@ func waveLine(st control.DeployStatus) string {
 	}
 	switch {
 	case st.Phase.Ended():
+		line += unreached(st)
 	case w.State == control.WaveWaiting:
 		line += ", not begun"
 	case i+1 < len(st.Waves) && st.Rollout.WavePause > 0:
@@ -46,6 +47,21 @@ func waveLine(st control.DeployStatus) string {
 	}
 	return line
 }
+
+// unreached tells of the waves of an ended deploy that it did not come to.
+func unreached(st control.DeployStatus) string {
+	last := len(st.Waves)
+	switch first := slices.IndexFunc(st.Waves, isUnreached) + 1; first {
+	case 0:
+		return ""
+	case last:
+		return fmt.Sprintf("; wave %d not reached", last)
+	default:
+		return fmt.Sprintf("; waves %d to %d not reached", first, last)
+	}
+}
+
+func isUnreached(w control.WaveStatus) bool { return w.Outcome == control.OutcomeNotReached }
 
 // waitsOf are the lines on what a deploy that runs is at.
 func waitsOf(st control.DeployStatus) (lines []string) {

@@ -25,18 +25,26 @@ func inWaves(second control.WaveState) control.DeployStatus {
 func TestWaveLine(t *testing.T) {
 	alone := statusWith()
 	alone.Waves = []control.WaveStatus{{Hosts: 3, State: control.WaveOpen}}
-	first := inWaves(control.WaveWaiting)
+	first, begin := inWaves(control.WaveWaiting), inWaves(control.WaveWaiting)
 	first.Waves[0] = control.WaveStatus{Hosts: 1, State: control.WaveWaiting}
 	last := inWaves(control.WaveEnded)
 	last.Waves[2].State = control.WaveOpen
 	over := ended(inWaves(control.WaveOpen), release.DeployAborted)
 	all := inWaves(control.WaveEnded)
 	all.Waves[2] = control.WaveStatus{Hosts: 20, Active: 20, State: control.WaveEnded}
+	cut := ended(inWaves(control.WaveWaiting), release.DeployAborted)
+	cut.Waves[1].Outcome, cut.Waves[2].Outcome = control.OutcomeUnfinished, control.OutcomeNotReached
+	none := ended(begin, release.DeployAborted)
+	for i := range none.Waves {
+		none.Waves[i] = control.WaveStatus{Hosts: 1, State: control.WaveWaiting, Outcome: control.OutcomeNotReached}
+	}
 	for _, c := range []struct {
 		name string
 		st   control.DeployStatus
 		want string
 	}{
+		{"cut off", cut, "wave 2/3: 5/10 active, 1 failed; wave 3 not reached"},
+		{"never begun", none, "wave 1/3: 0/1 active; waves 1 to 3 not reached"},
 		{"open", inWaves(control.WaveOpen), "wave 2/3: 5/10 active, 1 failed, next after 30s pause"},
 		{"before it", inWaves(control.WaveWaiting), "wave 1/3: 1/1 active, next after 30s pause"},
 		{"fetching", first, "wave 1/3: 0/1 active, not begun"},

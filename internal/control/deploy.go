@@ -101,10 +101,11 @@ type HookResult struct {
 
 // WaveStatus is one wave of a deploy.
 type WaveStatus struct {
-	Hosts  int       `json:"hosts"`
-	Active int       `json:"active"`
-	Failed int       `json:"failed"`
-	State  WaveState `json:"state"`
+	Hosts   int         `json:"hosts"`
+	Active  int         `json:"active"`
+	Failed  int         `json:"failed"`
+	State   WaveState   `json:"state"`
+	Outcome WaveOutcome `json:"outcome,omitempty"` // what it came to, once the deploy has ended; empty too where nobody was to go live
 }
 
 // WaveState says whether a wave's hosts may go live.
@@ -115,6 +116,17 @@ const (
 	WaveWaiting WaveState = "waiting" // its hosts fetch
 	WaveOpen    WaveState = "open"
 	WaveEnded   WaveState = "ended" // its hosts are active or have failed
+)
+
+// WaveOutcome says what a wave came to in a deploy that has ended: nothing waits there,
+// whatever the wave's state is.
+type WaveOutcome string
+
+// The outcomes of a wave.
+const (
+	OutcomeEnded      WaveOutcome = "ended"       // its hosts are active or have failed
+	OutcomeUnfinished WaveOutcome = "unfinished"  // its hosts could go live, and some have not
+	OutcomeNotReached WaveOutcome = "not_reached" // its hosts never could
 )
 
 // MaxKeyLen bounds an idempotency key, in bytes.
