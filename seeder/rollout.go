@@ -149,10 +149,9 @@ func (o *outcome) advance(p program, stands []stand, t headcount, now time.Time)
 	}
 	o.Wave = max(o.Wave, 1)
 	for {
-		if open := o.unfinished(p, stands); len(open) > 0 {
+		if open, earlier := o.unfinished(p, stands); len(open) > 0 {
 			o.WaveEnded = time.Time{}
-			o.waits = fmt.Sprintf("%d of %d hosts of wave %d of %d: %s",
-				len(open), p.ends[o.Wave-1]-p.begin(o.Wave), o.Wave, len(p.ends), slowest(open, anywhere))
+			o.waits = o.waitsFor(p, open, earlier)
 			return
 		}
 		if o.WaveEnded.IsZero() {
@@ -170,6 +169,16 @@ func (o *outcome) advance(p program, stands []stand, t headcount, now time.Time)
 	}
 }
 
+// waitsFor words that hosts of the open wave have yet to end. One of an earlier wave
+// may be among them: it counted as failed, and is back.
+func (o *outcome) waitsFor(p program, open []stand, earlier bool) string {
+	hosts, which := p.ends[o.Wave-1]-p.begin(o.Wave), fmt.Sprintf("wave %d", o.Wave)
+	if earlier {
+		hosts, which = p.ends[o.Wave-1], fmt.Sprintf("waves 1 to %d", o.Wave)
+	}
+	return fmt.Sprintf("%d of %d hosts of %s of %d: %s", len(open), hosts, which, len(p.ends), slowest(open, anywhere))
+}
+
 // begin is how many hosts have their turn before a wave.
 func (p program) begin(wave int) int {
 	if wave < 2 {
@@ -178,14 +187,15 @@ func (p program) begin(wave int) int {
 	return p.ends[wave-2]
 }
 
-// unfinished are the hosts of the open waves that have not ended.
-func (o *outcome) unfinished(p program, stands []stand) (open []stand) {
-	for _, i := range p.turns[:p.ends[o.Wave-1]] {
+// unfinished are the hosts of the open waves that have not ended, and whether one of
+// them is of another wave than the last of these.
+func (o *outcome) unfinished(p program, stands []stand) (open []stand, earlier bool) {
+	for turn, i := range p.turns[:p.ends[o.Wave-1]] {
 		if !stands[i].shown().Phase.Ended() {
-			open = append(open, stands[i])
+			open, earlier = append(open, stands[i]), earlier || turn < p.begin(o.Wave)
 		}
 	}
-	return open
+	return open, earlier
 }
 
 // permitted says which hosts may go live: those of the open waves, no more at once

@@ -88,6 +88,9 @@ func TestWaves(t *testing.T) {
 		"fetch only":                             {rollout{FetchOnly: true}, begun{}, "ssfs", release.DeployRunning, 0, "0000", "1 of 4 hosts to fetch it"},
 		"fetch only, all have it":                {rollout{FetchOnly: true}, begun{}, "ssas", release.DeploySucceeded, 0, "0010", ""},
 		"fetch only, one failed":                 {rollout{FetchOnly: true}, begun{}, "ssxs", release.DeployFailed, 0, "0000", "h2: why"},
+		"who is back from an earlier wave":       {rollout{Waves: halves, MaxFailures: share("2")}, begun{Wave: 2}, "sgss", release.DeployRunning, 2, "1111", "4 of 4 hosts of waves 1 to 2 of 2: h0"},
+		"one who is back":                        {rollout{Waves: halves, MaxFailures: share("2")}, begun{Wave: 2}, "gaas", release.DeployRunning, 2, "1111", "2 of 4 hosts of waves 1 to 2 of 2: h3"},
+		"the last wave alone":                    {rollout{Waves: halves, MaxFailures: share("2")}, begun{Wave: 2}, "aags", release.DeployRunning, 2, "1111", "2 of 2 hosts of wave 2 of 2"},
 		"a wave of failures":                     {rollout{Waves: halves, MaxFailures: share("3")}, begun{Wave: 1}, "XXss", release.DeployRunning, 2, "1111", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
