@@ -48,16 +48,20 @@ func readDeploy(w http.ResponseWriter, r *http.Request) (req control.CreateDeplo
 	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
 		return req, err
 	}
+	return req, validateDeploy(req)
+}
+
+func validateDeploy(req control.CreateDeploy) error {
 	if len(req.Key) > control.MaxKeyLen || release.Printable(req.Key) != req.Key {
-		return req, usage("", "deploy of %s: idempotency key: want at most %d bytes of plain text", req.Ref, control.MaxKeyLen)
+		return usage("", "deploy of %s: idempotency key: want at most %d bytes of plain text", req.Ref, control.MaxKeyLen)
 	}
 	if err := cmp.Or(req.Ref.Validate(), req.Selector.Validate(), req.Rollout.Validate(), validateRollback(req.Rollback, req.Ref)); err != nil {
-		return req, err
+		return err
 	}
 	if f := req.Fallback; f != nil {
-		return req, cmp.Or(f.Statement.Validate(), control.ValidateSignatures(f.Signatures), sameApp(f.Statement.App, req.Ref))
+		return cmp.Or(f.Statement.Validate(), control.ValidateSignatures(f.Signatures), sameApp(f.Statement.App, req.Ref))
 	}
-	return req, nil
+	return nil
 }
 
 func sameApp(app string, ref release.Ref) error {
@@ -80,11 +84,21 @@ func describe(req control.CreateDeploy, hosts release.Selector) string {
 }
 
 func (a *api) planDeploy(w http.ResponseWriter, r *http.Request) (any, error) {
-	req, err := readDeploy(w, r)
-	if err != nil {
+	var req control.PlanDeploy
+	if err := read(w, r, control.MaxBodyLen, &req); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(validateDeploy(req.CreateDeploy), validateArtifact(req.Artifact)); err != nil {
 		return nil, err
 	}
 	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployPlan, error) { return b.preview(req, now) })
+}
+
+func validateArtifact(a *control.Artifact) error {
+	if a != nil && (a.Bytes < 1 || a.Bytes > release.MaxArtifactSize || a.SHA256.IsZero()) {
+		return usage("", "plan: the artifact wants its sha256 and its size, 1 to %d bytes", int64(release.MaxArtifactSize))
+	}
+	return nil
 }
 
 var verbs = []control.Verb{control.VerbPause, control.VerbResume, control.VerbAbort, control.VerbRetry}

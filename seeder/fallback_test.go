@@ -65,7 +65,7 @@ func TestPreviousIsWhatHostsRun(t *testing.T) {
 	d.tells("h01", second, control.JobReport{Phase: release.Active}, "2")
 	d.tells("h02", second, control.JobReport{Phase: release.Failed, Reason: "disk"}, "1")
 	d.wantPhase(second.ID, release.DeployFailed)
-	p, err := d.preview(request("web", "3", "name=*"), d.now)
+	p, err := d.preview(control.PlanDeploy{CreateDeploy: request("web", "3", "name=*")}, d.now)
 	if err != nil || p.Previous == nil || p.Previous.Version != "2" {
 		t.Errorf("it would go back to %+v, %v", p.Previous, err)
 	}

@@ -123,7 +123,7 @@ func TestOlderThanWhatIsStaged(t *testing.T) {
 	if hint := err.(*control.Error).Hint; hint != "crow rollback web --to 2" {
 		t.Error(hint)
 	}
-	p, err := d.preview(request("web", "2", "name=*"), d.now)
+	p, err := d.preview(control.PlanDeploy{CreateDeploy: request("web", "2", "name=*")}, d.now)
 	if err != nil || p.Hosts[0].Refuses == "" {
 		t.Errorf("the plan does not tell: %+v, %v", p.Hosts, err)
 	}
@@ -134,5 +134,33 @@ func TestOlderThanWhatIsStaged(t *testing.T) {
 	made, err := d.deploy(back, d.now)
 	if err != nil || !d.shown(made.ID).Rollback {
 		t.Errorf("with a statement: %v", err)
+	}
+}
+
+// TestPlanOfWhatDoesNotExist is that of any deploy: hosts in their waves, and all bytes
+// to each that would take them.
+func TestPlanOfWhatDoesNotExist(t *testing.T) {
+	d := fleetOf(t, 4)
+	req := control.PlanDeploy{CreateDeploy: request("web", "9", "name=*")}
+	req.Waves = halves
+	_, err := d.preview(req, d.now)
+	wantCode(t, err, control.CodeNotFound)
+	req.Artifact = &control.Artifact{SHA256: release.Digest{9}, Bytes: 500}
+	d.fleet.hosts["h03"].Apps = []string{"api"}
+	running := d.start("web", "2", "name=*")
+	p, err := d.preview(req, d.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Artifact != *req.Artifact || p.Bytes != 2000 || !p.Changes || p.Running != running.ID || !slices.Equal(p.Waves, []int{2, 2}) || p.Previous == nil || p.Previous.Version != "1" {
+		t.Errorf("%+v", p)
+	}
+	for i, h := range p.Hosts {
+		if h.Wave != 1+i/2 || h.Running != "1" || h.Bytes != 500 || h.Disk != 500 || (h.Refuses != "") != (h.Name == "h03") {
+			t.Errorf("%+v", h)
+		}
+	}
+	if d.catalog.find(req.Ref) != nil {
+		t.Error("the plan made a release")
 	}
 }

@@ -12,12 +12,15 @@ import (
 
 // preview says what a deploy would do. It goes by what hosts last said of
 // themselves; each judges by itself when it has the order.
-func (b *books) preview(req control.CreateDeploy, now time.Time) (control.DeployPlan, error) {
+func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPlan, error) {
 	r, err := b.release(req.Ref)
-	if err != nil {
+	if err != nil && req.Artifact == nil {
 		return control.DeployPlan{}, err
 	}
-	selector, err := b.selector(req)
+	if err != nil {
+		r = b.unborn(req.Ref, *req.Artifact)
+	}
+	selector, err := b.selector(req.CreateDeploy)
 	if err != nil {
 		return control.DeployPlan{}, err
 	}
@@ -43,8 +46,18 @@ func (b *books) preview(req control.CreateDeploy, now time.Time) (control.Deploy
 		p.Changes = p.Changes || h.Running != r.Version
 	}
 	slices.SortStableFunc(p.Hosts, func(a, b control.PlannedHost) int { return cmp.Compare(a.Wave, b.Wave) })
-	p.Same, p.Running = b.rivals(r, req, selector, hosts)
+	p.Same, p.Running = b.rivals(r, req.CreateDeploy, selector, hosts)
 	return p, nil
+}
+
+// unborn is the release that the next one of an app would be, as far as a plan goes by
+// it: nobody has it, and it is newer than all.
+func (b *books) unborn(ref release.Ref, a control.Artifact) control.Release {
+	m := release.Manifest{App: ref.App, Version: ref.Version, Counter: 1, SHA256: a.SHA256, Size: a.Bytes}
+	for _, r := range b.catalog.releases[ref.App] {
+		m.Counter = max(m.Counter, r.Counter+1)
+	}
+	return control.Release{Manifest: m}
 }
 
 // rivals are the running deploy that the request would be, and the one whose place it

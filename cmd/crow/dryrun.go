@@ -2,16 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"crow/internal/control"
 	"crow/seeder/build"
 )
 
-// dryRun shows what a deploy of a release that exists would do.
-func (s *session) dryRun(ctx context.Context, c *control.Client, o rollout) error {
-	req := o.request()
+// dryRun shows what a deploy would do. The artifact is that of a release which does not
+// exist yet; nil: it exists.
+func (s *session) dryRun(ctx context.Context, c *control.Client, o rollout, artifact *control.Artifact) error {
+	req := control.PlanDeploy{CreateDeploy: o.request(), Artifact: artifact}
 	if req.Rollback != nil { // a signature would let hosts go back, in whosever hands
 		unsigned := *req.Rollback
 		unsigned.Signatures = nil
@@ -40,78 +40,15 @@ func (s *session) dryPush(ctx context.Context, c *control.Client, artifact *buil
 		if err != nil {
 			return err
 		}
-		return s.dryRun(ctx, c, o.rollout)
+		return s.dryRun(ctx, c, o.rollout, nil)
 	}
 	sum, err := sumOf(ctx, p, artifact, "hashing")
 	p.close()
 	if err != nil {
 		return err
 	}
-	plan, err := planOfNew(ctx, c, o.rollout, control.Artifact{SHA256: sum.SHA256, Bytes: sum.Size})
-	if err != nil {
-		return err
-	}
-	s.note("%s does not exist yet, so who would be in which wave, and what unpacking it needs, is not known", o.ref)
-	return s.writePlan(plan, o.detailed)
-}
-
-// planOfNew is what can be said of a release that the seeder does not have: every
-// host that matches would fetch all of it.
-func planOfNew(ctx context.Context, c *control.Client, o rollout, artifact control.Artifact) (control.DeployPlan, error) {
-	plan := control.DeployPlan{App: o.ref.App, Version: o.ref.Version, Target: o.selector, Rollout: o.steps, Artifact: artifact}
-	last, err := c.Status(ctx, o.ref.App, 0, 0)
-	switch answer, ok := errors.AsType[*control.Error](err); {
-	case ok && answer.Code == control.CodeNotFound:
-	case err != nil:
-		return plan, err
-	case !last.Phase.Ended():
-		plan.Running = last.Deploy
-	}
-	if len(plan.Target.Targets) == 0 {
-		plan.Target.Targets = last.Target.Targets
-	}
-	hosts, err := hostsOf(ctx, c, plan.Target)
-	if err != nil {
-		return plan, err
-	}
-	return plannedFor(plan, hosts), nil
-}
-
-// plannedFor adds the hosts to a plan of a release that none of them can have.
-func plannedFor(plan control.DeployPlan, hosts []control.Host) control.DeployPlan {
-	for _, h := range hosts {
-		if h.State == control.HostLeft {
-			continue
-		}
-		one := control.PlannedHost{
-			Name: h.Name, Zone: h.Labels["zone"], State: h.State, Running: h.Running[plan.App],
-			Bytes: plan.Artifact.Bytes, Disk: plan.Artifact.Bytes, Free: h.Free,
-		}
-		if !takesApp(h, plan.App) {
-			one.Refuses, one.Bytes = "its config has no app "+plan.App, 0
-		}
-		plan.Hosts = append(plan.Hosts, one)
-		plan.Bytes += one.Bytes
-		plan.Changes = plan.Changes || one.Refuses == ""
-	}
-	last := 0
-	for _, end := range plan.Rollout.Ends(len(plan.Hosts)) {
-		plan.Waves, last = append(plan.Waves, end-last), end
-	}
-	return plan
-}
-
-// anyApp is the name by which a host's config takes every app.
-const anyApp = "*"
-
-// takesApp reports whether the host's config names the app, or any.
-func takesApp(h control.Host, app string) bool {
-	for _, name := range h.Apps {
-		if name == app || name == anyApp {
-			return true
-		}
-	}
-	return false
+	s.note("%s does not exist yet: the push would create it", o.ref)
+	return s.dryRun(ctx, c, o.rollout, &control.Artifact{SHA256: sum.SHA256, Bytes: sum.Size})
 }
 
 // writePlan writes a plan; with detailed the exit code tells whether anything would

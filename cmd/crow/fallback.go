@@ -13,7 +13,7 @@ import (
 // beforehand: whoever could sign it need not be there when it is needed. It is nil
 // where the seeder knows nothing to go back to but may know the deploy by its key.
 func (o rollout) fallback(ctx context.Context, c *control.Client) (*control.Rollback, error) {
-	plan, err := c.Plan(ctx, o.request())
+	plan, err := c.Plan(ctx, control.PlanDeploy{CreateDeploy: o.request()})
 	if err != nil {
 		return nil, err
 	}

@@ -96,24 +96,3 @@ func TestPlanExitCodes(t *testing.T) {
 		}
 	}
 }
-
-// TestPlanOfNewRelease holds that a build nobody has moves whole to each host that
-// would take it.
-func TestPlanOfNewRelease(t *testing.T) {
-	plan := control.DeployPlan{
-		App: "web", Artifact: control.Artifact{Bytes: mib},
-		Rollout: release.Rollout{Waves: []release.Share{release.Hosts(1), release.Percent(100)}},
-	}
-	plan = plannedFor(plan, []control.Host{
-		{Name: "a", State: control.HostAlive, Apps: []string{"web"}, Labels: release.Labels{"zone": "z"}, Running: map[string]string{"web": "1"}},
-		{Name: "b", State: control.HostFailed, Apps: []string{"*"}},
-		{Name: "c", State: control.HostAlive, Apps: []string{"api"}},
-		{Name: "d", State: control.HostLeft, Apps: []string{"web"}},
-	})
-	if len(plan.Hosts) != 3 || plan.Bytes != 2*mib || !plan.Changes || len(plan.Waves) != 2 || plan.Waves[1] != 2 {
-		t.Errorf("got %+v", plan)
-	}
-	if a, c := plan.Hosts[0], plan.Hosts[2]; a.Zone != "z" || a.Running != "1" || a.Refuses != "" || c.Refuses == "" || c.Bytes != 0 {
-		t.Errorf("got %+v and %+v", a, c)
-	}
-}

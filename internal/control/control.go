@@ -21,7 +21,7 @@ const (
 	PathDeploys    = "/v1/deploys"                             // POST CreateDeploy; answers DeployStatus
 	PathDeploy     = "/v1/deploys/{id}"                        // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
 	PathSteer      = "/v1/deploys/{id}/steer"                  // POST Steer; answers DeployStatus
-	PathPlan       = "/v1/plans"                               // POST CreateDeploy: what it would do; answers DeployPlan
+	PathPlan       = "/v1/plans"                               // POST PlanDeploy: what it would do; answers DeployPlan
 	PathApp        = "/v1/apps/{app}"                          // GET: who runs what of it; answers AppStatus
 	PathRelease    = "/v1/releases/{app}/{version}"            // DELETE [?dry_run=true]; answers Removed
 	PathHosts      = "/v1/hosts"                               // GET [?target=EXPR...]; answers []Host

@@ -149,6 +149,14 @@ type Steer struct {
 	FailedOnly bool `json:"failed_only,omitempty"` // of a retry: nobody but those that failed
 }
 
+// PlanDeploy asks what a deploy would do.
+type PlanDeploy struct {
+	CreateDeploy
+	// Artifact is the build that a release would be made of which does not exist yet;
+	// of one that exists what is stored counts.
+	Artifact *Artifact `json:"artifact,omitempty"`
+}
+
 // DeployPlan is what a deploy would do, if it were asked for now.
 type DeployPlan struct {
 	App      string            `json:"app"`

@@ -36,7 +36,7 @@ func (c *Client) Steer(ctx context.Context, idOrApp string, req Steer) (DeploySt
 }
 
 // Plan returns what a deploy would do, and changes nothing.
-func (c *Client) Plan(ctx context.Context, req CreateDeploy) (DeployPlan, error) {
+func (c *Client) Plan(ctx context.Context, req PlanDeploy) (DeployPlan, error) {
 	var p DeployPlan
 	return p, c.create(ctx, PathPlan, req, &p)
 }
