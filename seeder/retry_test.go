@@ -37,3 +37,24 @@ func TestRetryOfNothing(t *testing.T) {
 	d.must(made.ID, control.Steer{Verb: control.VerbRetry, FailedOnly: true})
 	d.wantPhase(made.ID, release.DeployAborted)
 }
+
+// TestRetryOfAReplacedDeploy names what brings its release to the hosts: a deploy, or a
+// rollback where they have gone past it.
+func TestRetryOfAReplacedDeploy(t *testing.T) {
+	d := fleetOf(t, 2)
+	first := d.deploys.newest("web")
+	second := d.start("web", "2", "name=*")
+	d.start("web", "1", "name=*")
+	for old, want := range map[*deploy]string{second: "crow deploy web@2", first: "crow deploy web@1"} {
+		_, err := d.steered(old.ID, control.Steer{Verb: control.VerbRetry}, "ann", d.now)
+		wantCode(t, err, control.CodeEnded)
+		if hint := err.(*control.Error).Hint; hint != want {
+			t.Errorf("%s: %s", old.ID, hint)
+		}
+	}
+	d.start("web", "2", "name=*")
+	_, err := d.steered(first.ID, control.Steer{Verb: control.VerbRetry}, "ann", d.now)
+	if hint := err.(*control.Error).Hint; hint != "crow rollback web --to 1" {
+		t.Error(hint)
+	}
+}

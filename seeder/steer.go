@@ -121,9 +121,12 @@ func (d *deploy) failed() (names []string) {
 }
 
 func (b *books) replaced(d *deploy) error {
-	err := ended("retry %s: a newer deploy of %s has taken its place: %s",
-		d.ID, d.Manifest.App, b.deploys.newest(d.Manifest.App).ID)
+	newest := b.deploys.newest(d.Manifest.App)
+	err := ended("retry %s: a newer deploy of %s has taken its place: %s", d.ID, d.Manifest.App, newest.ID)
 	err.Hint = "crow deploy " + d.Manifest.Ref().String()
+	if d.Rollback != nil || newest.Manifest.Counter > d.Manifest.Counter { // hosts have gone past it
+		err.Hint = "crow rollback " + d.Manifest.App + " --to " + d.Manifest.Version
+	}
 	b.deploys.rest(d)
 	return err
 }
