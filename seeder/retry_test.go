@@ -58,3 +58,28 @@ func TestRetryOfAReplacedDeploy(t *testing.T) {
 		t.Error(hint)
 	}
 }
+
+// TestRetryWaitsForSilentHosts: one that answers in time goes live as the others did.
+func TestRetryWaitsForSilentHosts(t *testing.T) {
+	d := fleetOf(t, 2)
+	second := d.start("web", "2", "name=*")
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.pass(2 * time.Minute)
+	d.wantPhase(second.ID, release.DeployFailed)
+	d.must(second.ID, control.Steer{Verb: control.VerbRetry})
+	d.pass(4 * time.Second)
+	d.wantPhase(second.ID, release.DeployRunning)
+	d.tells("h01", second, control.JobReport{Phase: release.Active}, "2")
+	d.wantPhase(second.ID, release.DeploySucceeded)
+}
+
+// TestRetryOfAHostThatStaysSilent ends as soon as at the deploy's begin.
+func TestRetryOfAHostThatStaysSilent(t *testing.T) {
+	d := fleetOf(t, 2)
+	second := d.start("web", "2", "name=*")
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.pass(2 * time.Minute)
+	d.must(second.ID, control.Steer{Verb: control.VerbRetry})
+	d.pass(6 * time.Second)
+	d.wantPhase(second.ID, release.DeployFailed)
+}

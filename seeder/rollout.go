@@ -19,7 +19,7 @@ type program struct {
 	turns []int         // hosts, as indexes, in the order in which they go live
 	ends  []int         // of turns, how many have had theirs at the end of each wave
 	grace time.Duration // of silence
-	knock time.Time     // nobody is unreachable before: a host may answer a new order
+	knock time.Duration // from the deploy's begin, or a retry: nobody becomes unreachable in it, a host may answer the order
 	limit time.Duration // for a host to fetch, and again to go live
 }
 
@@ -77,7 +77,7 @@ func decide(p program, c course, since time.Time, stands []stand, now time.Time)
 	before := permitted(p, c, stands)
 	for i := range stands {
 		if s := &stands[i]; !p.done(*s) {
-			s.Verdict = verdict(p, o.deadline(p, *s, before[i], since), since, *s, now)
+			s.Verdict = verdict(p, o.Began, o.deadline(p, *s, before[i], since), since, *s, now)
 			o.verdicts[i], o.quiet[i] = s.Verdict, quiet(p, since, *s, now)
 		}
 	}

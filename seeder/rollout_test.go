@@ -15,7 +15,7 @@ var t0 = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 var sinceT0 = t0.Add(-24 * time.Hour)
 
 func testProgram(hosts int, r release.Rollout) program {
-	p := program{Rollout: r, ends: r.Ends(hosts), grace: time.Minute, knock: t0.Add(5 * time.Second), limit: time.Hour}
+	p := program{Rollout: r, ends: r.Ends(hosts), grace: time.Minute, knock: 5 * time.Second, limit: time.Hour}
 	for i := range hosts {
 		p.turns = append(p.turns, i)
 	}
@@ -97,6 +97,19 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// A retry is an order anew: a host that is silent already has as long to answer it as at
+// the deploy's begin.
+func TestSilentHostsMayAnswerARetry(t *testing.T) {
+	retried := t0.Add(10 * time.Minute)
+	stands := []stand{standing("a", release.Active, "", 0), standing("b", release.Pending, "", 0)}
+	for after, want := range map[time.Duration]release.DeployPhase{0: release.DeployRunning, 4 * time.Second: release.DeployRunning, 5 * time.Second: release.DeployFailed} {
+		o := decide(testProgram(2, release.Rollout{}), course{Began: retried, Wave: 1}, sinceT0, stands, retried.Add(after))
+		if o.phase != want {
+			t.Errorf("%s after the retry it is %s (%s), want %s", after, o.phase, o.reason, want)
+		}
+	}
+}
+
 func TestQuietHostsAreNamedBeforeTheyFail(t *testing.T) {
 	s := standing("a", release.Fetching, "", 0)
 	p := testProgram(1, release.Rollout{})
@@ -120,15 +133,18 @@ func TestQuietHostsAreNamedBeforeTheyFail(t *testing.T) {
 func TestVerdictIsLiftedButNotReworded(t *testing.T) {
 	s := standing("a", release.Fetching, "", 0)
 	p, until := testProgram(1, release.Rollout{}), t0.Add(time.Hour)
-	s.Verdict = verdict(p, until, sinceT0, s, t0.Add(time.Minute))
+	s.Verdict = verdict(p, t0, until, sinceT0, s, t0.Add(time.Minute))
 	if s.Verdict == "" {
 		t.Fatal("no verdict on a silent host")
 	}
-	if again := verdict(p, until, sinceT0, s, t0.Add(2*time.Minute)); again != s.Verdict {
+	if again := verdict(p, t0, until, sinceT0, s, t0.Add(2*time.Minute)); again != s.Verdict {
 		t.Errorf("a minute later the verdict reads %q, want %q", again, s.Verdict)
 	}
+	if resumed := verdict(p, t0.Add(2*time.Minute), until, sinceT0, s, t0.Add(2*time.Minute)); resumed != s.Verdict {
+		t.Errorf("the deploy is resumed, and the verdict reads %q, want %q", resumed, s.Verdict)
+	}
 	s.heard = t0.Add(2 * time.Minute)
-	if lifted := verdict(p, until, sinceT0, s, t0.Add(2*time.Minute)); lifted != "" {
+	if lifted := verdict(p, t0, until, sinceT0, s, t0.Add(2*time.Minute)); lifted != "" {
 		t.Errorf("the host is back, and still: %s", lifted)
 	}
 }

@@ -107,12 +107,14 @@ func sameHook(a, b *control.HookResult) bool {
 
 // verdict says why a host counts as failed that did not report an end, or
 // nothing. Silence counts from since on: hosts could not be heard before. One that
-// stands is not worded anew with each second that passes.
-func verdict(p program, until, since time.Time, s stand, now time.Time) string {
+// stands is not worded anew with each second that passes, nor lifted because the deploy
+// was resumed: that asks the host for nothing.
+func verdict(p program, began, until, since time.Time, s stand, now time.Time) string {
 	silence := now.Sub(later(s.heard, since))
-	silent := silence >= p.grace && !now.Before(p.knock)
+	asked := s.Verdict != "" || !now.Before(began.Add(p.knock))
+	silent := silence >= p.grace && asked
 	// Gossip alone is no proof: a host that is there calls more often than this.
-	gone := s.gone && silence >= p.grace/2 && !now.Before(p.knock)
+	gone := s.gone && silence >= p.grace/2 && asked
 	late := !until.IsZero() && !now.Before(until)
 	switch {
 	case s.Verdict != "" && (silent || gone || late):
