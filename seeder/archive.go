@@ -133,7 +133,10 @@ func (a *archive) read(id string) (f filed, err error) {
 	if err == nil {
 		err = json.NewDecoder(io.LimitReader(r, store.MaxDocLen)).Decode(&f)
 	}
-	if err != nil || f.Plan.ID != id {
+	if err == nil {
+		err = cmp.Or(f.Plan.validate(id), f.Result.validate())
+	}
+	if err != nil {
 		return f, errors.Join(fmt.Errorf("read archived deploy %s: damaged document", id), err)
 	}
 	return f, nil

@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"cmp"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +69,21 @@ func TestArchiveIsBounded(t *testing.T) {
 	names, err := d.dir.ListDocs(kindArchive)
 	if err != nil || len(a.all) != 0 || len(names) != 0 {
 		t.Errorf("beyond its size: %v, on disk %v, %v", a.all, names, err)
+	}
+}
+
+// An archived deploy whose plan makes no sense is no worse than one that cannot be read.
+func TestArchivedPlanIsChecked(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	d.join("a", nil)
+	d.make("web", "1")
+	made := d.start("web", "1", "name=*")
+	d.say("a", made, release.Active, "")
+	made.Turns = []int{7}
+	if err := d.deploys.archive.add(made, d.now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.deploys.archive.read(made.ID); err == nil || !strings.Contains(err.Error(), "turn of host 7 of 1") {
+		t.Errorf("it reads, with %v", err)
 	}
 }

@@ -49,12 +49,18 @@ func (d *desk) docs(kind string) []string {
 func TestDamagedDocumentStopsTheSeeder(t *testing.T) {
 	unknown := func(b []byte) []byte { return []byte(strings.Replace(string(b), "{", `{"hold_back":true,`, 1)) }
 	cut := func(b []byte) []byte { return b[:len(b)/2] }
+	swap := func(from, to string) func([]byte) []byte {
+		return func(b []byte) []byte { return []byte(strings.Replace(string(b), from, to, 1)) }
+	}
 	for _, c := range []struct {
 		kind   string
 		damage func([]byte) []byte
 	}{
 		{kindRelease, cut}, {kindRelease, unknown}, {kindDeploy, cut}, {kindDeploy, unknown}, {kindBlob, cut}, {kindFleet, cut},
 		{kindLimits, cut}, {kindGossip, cut}, {kindDeploy, func([]byte) []byte { return []byte("null") }},
+		{kindDeploy, swap(`"turns":[0]`, `"turns":[1]`)}, {kindDeploy, swap(`"turns":[0]`, `"turns":[-1]`)},
+		{kindDeploy, swap(`"turns":[0]`, `"turns":[0,0]`)}, {kindDeploy, swap(`"hosts":["a"]`, `"hosts":["a","a"]`)},
+		{kindDeploy, swap(`"hosts":["a"]`, `"hosts":["../a"]`)}, {kindDeploy, swap(`"hosts":["a"]`, `"hosts":["a"],"rollout":{"hosts_at_once":-1}`)},
 		{kindDeploy, func(b []byte) []byte { return append(b, b...) }}, {kindBlob, func([]byte) []byte { return []byte("{}") }},
 	} {
 		d, _ := damagedDesk(t)
@@ -71,9 +77,15 @@ func TestDamagedDocumentStopsTheSeeder(t *testing.T) {
 
 // A seeder is not kept down by what it can do without.
 func TestDamagedDocumentIsSetAside(t *testing.T) {
+	for _, damaged := range []string{"\x00\x00", `{"phase":"running","course":{"wave":-1}}`} {
+		testSetAside(t, damaged)
+	}
+}
+
+func testSetAside(t *testing.T, damaged string) {
 	d, id := damagedDesk(t)
 	for _, kind := range []string{kindResult, kindSignatures} {
-		if err := os.WriteFile(d.docs(kind)[0], []byte("\x00\x00"), 0o600); err != nil {
+		if err := os.WriteFile(d.docs(kind)[0], []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,8 @@ package seeder
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -28,6 +30,49 @@ type plan struct {
 	For     string    `json:"for,omitempty"`
 	Key     string    `json:"key,omitempty"` // idempotency key
 	Started time.Time `json:"started"`
+}
+
+// validate checks a plan that was read: what decides goes by its hosts and turns without
+// looking twice.
+func (p plan) validate(id string) error {
+	if p.ID != id || len(p.Hosts) == 0 {
+		return errors.New("it is not the plan of that deploy")
+	}
+	for i, name := range p.Hosts {
+		if err := release.ValidateHost(name); err != nil {
+			return err
+		}
+		if i > 0 && name <= p.Hosts[i-1] {
+			return fmt.Errorf("host %s stands after %s: want each once, sorted", name, p.Hosts[i-1])
+		}
+	}
+	return cmp.Or(p.Manifest.Validate(), p.Selector.Validate(), p.Rollout.Validate(), validateTurns(p.Turns, len(p.Hosts)))
+}
+
+// validateTurns wants each of n hosts to have one turn. Plans of an earlier crow have none.
+func validateTurns(turns []int, n int) error {
+	if len(turns) == 0 {
+		return nil
+	}
+	if len(turns) != n {
+		return fmt.Errorf("%d turns of %d hosts", len(turns), n)
+	}
+	seen := make([]bool, n)
+	for _, i := range turns {
+		if i < 0 || i >= n || seen[i] {
+			return fmt.Errorf("turn of host %d of %d: want each host once", i, n)
+		}
+		seen[i] = true
+	}
+	return nil
+}
+
+// validate checks a result that was read, as far as decisions go on from it.
+func (r result) validate() error {
+	if c := r.Course; c.Wave < 0 || c.Forgiven < 0 || r.Sent < 0 {
+		return fmt.Errorf("wave %d, %d failures forgiven, %d bytes sent: want none below zero", c.Wave, c.Forgiven, r.Sent)
+	}
+	return nil
 }
 
 // result is how far a deploy came: the document results/<id>, written at its
@@ -111,10 +156,10 @@ func turnsOf(zones []string) []int {
 	return turns
 }
 
-// programOf is the deploy's program. Plans of an earlier crow have no turns.
+// programOf is the deploy's program.
 func programOf(p plan, pace pace) program {
 	turns := p.Turns
-	if len(turns) != len(p.Hosts) {
+	if len(turns) == 0 { // of an earlier crow
 		turns = make([]int, len(p.Hosts))
 		for i := range turns {
 			turns[i] = i

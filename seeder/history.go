@@ -81,8 +81,8 @@ func (ds *deploys) load(id string) error {
 	if err := ds.getAll(kindDeploy, id, &d.plan); err != nil {
 		return err
 	}
-	if err := d.Manifest.Validate(); err != nil || d.ID != id || len(d.Hosts) == 0 {
-		return &docError{kindDeploy, id, errors.Join(errors.New("it is not the plan of that deploy"), err)}
+	if err := d.plan.validate(id); err != nil {
+		return &docError{kindDeploy, id, err}
 	}
 	d.program = programOf(d.plan, ds.pace)
 	if err := ds.wake(d); err != nil {
@@ -114,7 +114,13 @@ func (ds *deploys) wake(d *deploy) error {
 		return nil
 	}
 	var r result
-	if err := ds.get(kindResult, d.ID, &r); err != nil && !errors.Is(err, store.ErrNotFound) {
+	err := ds.get(kindResult, d.ID, &r)
+	if err == nil {
+		if bad := r.validate(); bad != nil {
+			err = &docError{kindResult, d.ID, bad}
+		}
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		if r, err = ds.lost(d, err); err != nil {
 			return err
 		}
