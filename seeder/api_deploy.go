@@ -2,6 +2,8 @@ package seeder
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -173,14 +175,33 @@ func (a *api) deployStatus(_ http.ResponseWriter, r *http.Request) (any, error) 
 		return nil, err
 	}
 	id := r.PathValue("id")
-	return follow(r.Context(), a.ledger, p.after, p.wait, func(b *books, _ time.Time) (seen[control.DeployStatus], error) {
-		d, err := b.deploys.recall(id)
+	s, err := follow(r.Context(), a.ledger, p.after, p.wait, func(b *books, _ time.Time) (seen[control.DeployStatus], error) {
+		d, err := b.deploys.find(id)
 		if err != nil {
 			return seen[control.DeployStatus]{}, err
 		}
 		s, err := b.deploys.status(d)
 		return seen[control.DeployStatus]{value: s, revision: s.Revision, changed: d.watch.changed}, err
 	})
+	if e, ok := errors.AsType[*control.Error](err); ok && e.Code == control.CodeNotFound {
+		return a.archived(r.Context(), id, err)
+	}
+	return s, err
+}
+
+// archived is the status of a deploy that is only in the archive; if it is not there
+// either the error is the one given.
+func (a *api) archived(ctx context.Context, id string, missing error) (control.DeployStatus, error) {
+	one, err := ask(ctx, a.ledger, func(b *books, _ time.Time) (archived, error) {
+		if one, ok := b.deploys.archive.locate(id); ok {
+			return one, nil
+		}
+		return archived{}, missing
+	})
+	if err != nil {
+		return control.DeployStatus{}, err
+	}
+	return a.env.recall(one)
 }
 
 func (a *api) listHosts(_ http.ResponseWriter, r *http.Request) (any, error) {

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"crow/internal/control"
 	"crow/internal/store"
 )
 
@@ -116,16 +117,34 @@ func (a *archive) trim(now time.Time) {
 
 // has reports whether the archive has a deploy.
 func (a *archive) has(id string) bool {
-	return slices.ContainsFunc(a.all, func(one archived) bool { return one.id == id })
+	_, ok := a.locate(id)
+	return ok
 }
 
-// read returns a deploy of the archive, or store.ErrNotFound.
-func (a *archive) read(id string) (f filed, err error) {
+// locate says where a deploy is in the archive, if it is there.
+func (a *archive) locate(id string) (archived, bool) {
 	i := slices.IndexFunc(a.all, func(one archived) bool { return one.id == id })
 	if i < 0 {
-		return f, fmt.Errorf("deploy %s: %w", id, store.ErrNotFound)
+		return archived{}, false
 	}
-	b, err := a.dir.GetDoc(kindArchive, a.all[i].name())
+	return a.all[i], true
+}
+
+// recall is the status of a deploy in the archive. It takes a while to read, and needs
+// nothing of the books: whoever asks for it does so himself, and not the ledger.
+func (e *env) recall(one archived) (control.DeployStatus, error) {
+	f, err := e.readArchived(one)
+	if err != nil {
+		return control.DeployStatus{}, err
+	}
+	d := &deploy{plan: f.Plan, program: programOf(f.Plan, e.pace), watch: newWatch(1)}
+	d.fill(f.Result)
+	return d.status(), nil
+}
+
+// readArchived fails with store.ErrNotFound if the deploy was dropped meanwhile.
+func (e *env) readArchived(one archived) (f filed, err error) {
+	b, err := e.dir.GetDoc(kindArchive, one.name())
 	if err != nil {
 		return f, err
 	}
@@ -134,10 +153,10 @@ func (a *archive) read(id string) (f filed, err error) {
 		err = json.NewDecoder(io.LimitReader(r, store.MaxDocLen)).Decode(&f)
 	}
 	if err == nil {
-		err = cmp.Or(f.Plan.validate(id), f.Result.validate())
+		err = cmp.Or(f.Plan.validate(one.id), f.Result.validate())
 	}
 	if err != nil {
-		return f, errors.Join(fmt.Errorf("read archived deploy %s: damaged document", id), err)
+		return f, errors.Join(fmt.Errorf("read archived deploy %s: damaged document", one.id), err)
 	}
 	return f, nil
 }

@@ -129,8 +129,14 @@ func (ds *deploys) wake(d *deploy) error {
 	return nil
 }
 
-// fill gives a deploy its result, with a row for each host that it counts.
+// fill gives a deploy of the books its result.
 func (ds *deploys) fill(d *deploy, r result) {
+	d.fill(r)
+	ds.awake[d] = struct{}{}
+}
+
+// fill gives a deploy its result, with a row for each host that it counts.
+func (d *deploy) fill(r result) {
 	d.rows = map[string]*row{}
 	for _, one := range r.Rows {
 		d.rows[one.Name] = &one
@@ -149,7 +155,6 @@ func (ds *deploys) fill(d *deploy, r result) {
 	stands := d.stands()
 	d.may = permitted(d.program, d.Course, stands)
 	d.letAll = hadTurns(d.program, d.Course, stands, d.may)
-	ds.awake[d] = struct{}{}
 }
 
 // rest lets go of the rows of a deploy that has ended and is nobody's order.

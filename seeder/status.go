@@ -71,28 +71,17 @@ func (ds *deploys) find(idOrApp string) (*deploy, error) {
 	return nil, err
 }
 
-// recall returns a deploy for its status alone: also one that is only in the archive.
-func (ds *deploys) recall(idOrApp string) (*deploy, error) {
-	d, err := ds.find(idOrApp)
-	if err == nil || !ds.archive.has(idOrApp) {
-		return d, err
-	}
-	f, err := ds.archive.read(idOrApp)
-	if err != nil {
-		return nil, err
-	}
-	d = &deploy{plan: f.Plan, program: programOf(f.Plan, ds.pace), watch: newWatch(1)}
-	ds.fill(d, f.Result)
-	delete(ds.awake, d)
-	return d, nil
-}
-
 // status is the deploy's status document.
 func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 	if err := ds.wake(d); err != nil {
 		return control.DeployStatus{}, err
 	}
 	defer ds.rest(d)
+	return d.status(), nil
+}
+
+// status is the status document of a deploy whose rows are in memory.
+func (d *deploy) status() control.DeployStatus {
 	s := control.DeployStatus{
 		Schema: control.StatusSchema, Deploy: d.ID, App: d.Manifest.App, Version: d.Manifest.Version,
 		Phase: d.Phase, Reason: d.Reason, Target: d.Selector, Started: d.Started, Finished: d.Finished,
@@ -117,5 +106,5 @@ func (ds *deploys) status(d *deploy) (control.DeployStatus, error) {
 	}
 	// A seeder that was killed has lost count of its last seconds. Its hosts have not.
 	s.SeederBytesSent = max(s.SeederBytesSent, received)
-	return s, nil
+	return s
 }
