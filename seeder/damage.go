@@ -70,7 +70,7 @@ func (ds *deploys) lost(d *deploy, err error) (result, error) {
 	ended := ds.started.UTC()
 	r := result{Phase: release.DeployFailed, Reason: unreadable, Finished: &ended, Rows: []row{}}
 	// Who had been let go live is not known. One that stops for nothing had let all.
-	if _, stops := d.Rollout.Stops(len(d.Hosts)); !stops {
+	if _, stops := d.program.stops(len(d.Hosts)); !stops {
 		r.Course.Wave = len(d.program.ends)
 	}
 	return r, ds.put(kindResult, d.ID, r)

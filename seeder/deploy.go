@@ -167,6 +167,6 @@ func programOf(p plan, pace pace) program {
 	}
 	return program{
 		Rollout: p.Rollout, turns: turns, ends: p.Rollout.Ends(len(p.Hosts)),
-		grace: pace.grace, knock: min(pace.knock, pace.grace), limit: pace.deadline,
+		grace: pace.grace, knock: min(pace.knock, pace.grace), limit: pace.deadline, onward: p.For != "",
 	}
 }

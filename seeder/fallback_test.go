@@ -1,18 +1,25 @@
 package seeder
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/audit"
 )
 
 // goesBack begins a deploy of web@2 in halves that rolls back to web@1 on failure.
 func (d *desk) goesBack(expires time.Time) (*deploy, error) {
+	return d.goesBackAs(release.Rollout{Waves: halves}, expires)
+}
+
+func (d *desk) goesBackAs(how release.Rollout, expires time.Time) (*deploy, error) {
 	one := d.catalog.find(release.Ref{App: "web", Version: "1"})
 	req := request("web", "2", "name=*")
-	req.Rollout = release.Rollout{Waves: halves, OnFailure: release.OnFailureRollback}
+	req.Rollout, req.OnFailure = how, release.OnFailureRollback
 	req.Fallback = &control.Rollback{Statement: release.RollbackTo(one.Manifest, 2, d.now, expires)}
 	return d.deploy(req, d.now)
 }
@@ -69,4 +76,56 @@ func TestPreviousIsWhatHostsRun(t *testing.T) {
 	if err != nil || p.Previous == nil || p.Previous.Version != "2" {
 		t.Errorf("it would go back to %+v, %v", p.Previous, err)
 	}
+}
+
+// TestFallbackKeepsToHostsAtOnce: that bound is what the service can do without, on the
+// way back too. Failures do not stop it, as they do not without the bound.
+func TestFallbackKeepsToHostsAtOnce(t *testing.T) {
+	d := fleetOf(t, 4)
+	second, err := d.goesBackAs(release.Rollout{HostsAtOnce: 2}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.tells("h01", second, control.JobReport{Phase: release.Active}, "2")
+	d.tells("h02", second, control.JobReport{Phase: release.Activating}, "2")
+	d.tells("h03", second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	back := d.deploys.byID[d.wantPhase(second.ID, release.DeployFailed).Fallback]
+	if back == nil || len(back.Hosts) != 4 {
+		t.Fatalf("the way back is %+v", back)
+	}
+	d.wantGoals("h00 h01")
+	d.tells("h00", back, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "1")
+	d.wantPhase(back.ID, release.DeployRunning)
+	d.wantGoals("h00 h01 h02")
+	for _, name := range back.Hosts[1:] {
+		d.tells(name, back, control.JobReport{Phase: release.Active}, "1")
+	}
+	d.wantPhase(back.ID, release.DeployFailed)
+}
+
+// TestFallbackIsInTheHistory: nobody asked for it just then, and it says on whose behalf
+// the seeder did it.
+func TestFallbackIsInTheHistory(t *testing.T) {
+	d := fleetOf(t, 2)
+	journal := must[*audit.Log](t)(audit.Open(filepath.Join(t.TempDir(), auditFile)))
+	t.Cleanup(func() { journal.Close() })
+	d.audit = journal
+	second, err := d.goesBackAs(release.Rollout{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range second.Hosts {
+		d.tells(name, second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	}
+	back := d.wantPhase(second.ID, release.DeployFailed).Fallback
+	for _, e := range must[[]control.HistoryEntry](t)(journal.Read("web", control.MaxHistory)) {
+		if e.Action == control.ActionFallback {
+			if e.Who != "seeder" || e.Deploy != back || e.Version != "1" || e.Result != control.ResultOK || !strings.Contains(e.Message, second.ID+" of web@2") {
+				t.Errorf("the entry is %+v", e)
+			}
+			return
+		}
+	}
+	t.Error("the history does not tell of the fallback's begin")
 }

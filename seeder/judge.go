@@ -95,11 +95,12 @@ func (b *books) conclude(d *deploy, phase release.DeployPhase, reason string, no
 	}
 }
 
-// fallBack ends a deploy that failed, and has the hosts that went live go back. The
-// plan of the deploy that does so is on disk first: if the seeder is killed here, it
-// is what the next start finds.
+// fallBack ends a deploy that failed, and has the hosts that went live go back: at once,
+// for they are worse off the longer they wait, but no more together than the deploy let
+// go live. The plan of the deploy that does so is on disk first: if the seeder is killed
+// here, it is what the next start finds.
 func (b *books) fallBack(d *deploy, reason string, now time.Time) {
-	p := plan{Rollback: d.Fallback, Selector: d.Selector, For: d.ID}
+	p := plan{Rollback: d.Fallback, Selector: d.Selector, For: d.ID, Rollout: release.Rollout{HostsAtOnce: d.Rollout.HostsAtOnce}}
 	for _, name := range d.Hosts {
 		if d.rows[name].Live && b.fleet.hosts[name] != nil { // nil: forgotten
 			p.Hosts = append(p.Hosts, name)
@@ -122,7 +123,17 @@ func (b *books) fallBack(d *deploy, reason string, now time.Time) {
 	}
 	d.FellBack = next.ID
 	b.deploys.finish(d, release.DeployFailed, reason+"; "+wentBack(next), now)
+	b.recordFallback(d, next)
 	b.begin(next, now)
+}
+
+// recordFallback writes down who began a deploy that nobody asked for just then. The
+// entry of the one that failed says who ordered it so.
+func (b *books) recordFallback(d, next *deploy) {
+	b.record(control.HistoryEntry{
+		Who: "seeder", Action: control.ActionFallback, App: next.Manifest.App, Version: next.Manifest.Version, Deploy: next.ID,
+		Result: control.ResultOK, Message: fmt.Sprintf("on behalf of deploy %s of %s, which failed: %d hosts go back", d.ID, d.Manifest.Ref(), len(next.Hosts)),
+	})
 }
 
 func wentBack(to *deploy) string {

@@ -112,6 +112,7 @@ func (b *books) supersede(app string, h *host, by *deploy, now time.Time) {
 		case d.Seq >= by.Seq || d.Phase.Ended() || !d.counts(h.Name):
 		case by.For == d.ID: // a kill came between the two
 			d.FellBack = by.ID
+			b.recordFallback(d, by)
 			b.conclude(d, release.DeployFailed, "too many hosts failed; "+wentBack(by), now)
 		default:
 			b.conclude(d, release.DeploySuperseded, "superseded by "+by.ID+" ("+by.Manifest.Ref().String()+")", now)

@@ -21,6 +21,16 @@ type program struct {
 	grace time.Duration // of silence
 	knock time.Duration // from the deploy's begin, or a retry: nobody becomes unreachable in it, a host may answer the order
 	limit time.Duration // for a host to fetch, and again to go live
+	// onward is a way back from a deploy that failed: failures do not stop it.
+	onward bool
+}
+
+// stops is release.Rollout.Stops of n hosts, but for a way back.
+func (p program) stops(n int) (allowed int, stops bool) {
+	if p.onward {
+		return 0, false
+	}
+	return p.Stops(n)
 }
 
 // course is how far a deploy has come: the part of its result that decide goes on
@@ -82,7 +92,7 @@ func decide(p program, c course, since time.Time, stands []stand, now time.Time)
 		}
 	}
 	t := count(stands)
-	allowed, stops := p.Stops(len(stands))
+	allowed, stops := p.stops(len(stands))
 	over := stops && t.failed > max(allowed, o.Forgiven)
 	switch {
 	case t.ended(p):

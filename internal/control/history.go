@@ -50,9 +50,10 @@ const (
 	ActionForget   = "forget" // a host
 	ActionRemove   = "remove" // a release
 	ActionRotate   = "rotate-gossip-key"
-	ActionLimits   = "limits" // of hosts or the seeder
-	ActionEnded    = "ended"  // a deploy came to its end
-	ActionCall     = "call"   // a call that changes something, refused for the caller's role; the message says which
+	ActionLimits   = "limits"   // of hosts or the seeder
+	ActionFallback = "fallback" // the seeder began a deploy that takes hosts back from one that failed, as that was ordered to
+	ActionEnded    = "ended"    // a deploy came to its end
+	ActionCall     = "call"     // a call that changes something, refused for the caller's role; the message says which
 	ResultOK       = "ok"
 )
 
