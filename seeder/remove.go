@@ -3,6 +3,7 @@ package seeder
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -45,12 +46,53 @@ func (b *books) inUse(ref release.Ref) string {
 			return "deploy " + d.ID + " is under way"
 		}
 	}
+	if d := b.standing(ref); d != nil {
+		return fmt.Sprintf("hosts to come that match %s are to run it, by %s", d.Selector, d.ID)
+	}
 	if d := b.deploys.newest(ref.App); d != nil {
 		if back := b.previous(d.Manifest, b.known(d.Hosts)); back != nil && back.Version == ref.Version {
 			return "hosts would go back to it from " + d.Manifest.Version
 		}
 	}
 	return ""
+}
+
+// standing is a deploy of the release that has ended and is in force for hosts which are
+// not there yet; nil: there is none. A newer one takes its place where it has the same
+// targets, and leaves out the same hosts or none. More cannot be known of labels that
+// no host has yet.
+func (b *books) standing(ref release.Ref) *deploy {
+	taken := map[string]bool{} // targets, with what was left out of them
+	for _, d := range slices.Backward(b.deploys.byApp[ref.App]) {
+		if !d.Phase.Ended() || !d.isOpen() {
+			continue // who knows how one ends that is under way
+		}
+		but := ""
+		if len(d.Selector.Excludes) > 0 {
+			but = fmt.Sprint(" but ", d.Selector.Excludes)
+		}
+		for _, e := range d.Selector.Targets {
+			t := string(e)
+			isTaken := taken[allHosts] || taken[t] || taken[t+but] || b.isNameOf(e)
+			if !isTaken && d.Manifest.Version == ref.Version {
+				return d
+			}
+		}
+		for _, e := range d.Selector.Targets {
+			taken[string(e)+but] = true
+		}
+	}
+	return nil
+}
+
+// allHosts is the target that every host matches.
+const allHosts = "name=*"
+
+// isNameOf reports whether a target is the name of a host that is there: what that one
+// is to run is known.
+func (b *books) isNameOf(e release.Expr) bool {
+	name, ok := strings.CutPrefix(string(e), "name=")
+	return ok && b.fleet.hosts[name] != nil
 }
 
 // known are those of the hosts that are in the books.

@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -288,6 +289,46 @@ func TestReleaseInUseStays(t *testing.T) {
 	if _, err := d.dir.GetDoc(kindRelease, one.String()); err == nil {
 		t.Error("its document is there")
 	}
+}
+
+// A release that the next host to come is to run stays, although nobody runs it now.
+func TestReleaseOfAStandingOrderStays(t *testing.T) {
+	d := fleetOf(t, 3)
+	for _, version := range []string{"3", "4", "5", "6"} {
+		d.make("web", version)
+	}
+	live := func(version string, excludes []release.Expr, targets ...release.Expr) {
+		req := request("web", version, targets...)
+		req.Excludes = excludes
+		made := must[*deploy](t)(d.deploy(req, d.now))
+		for _, name := range made.Hosts {
+			d.tells(name, made, control.JobReport{Phase: release.Active}, version)
+		}
+		d.wantPhase(made.ID, release.DeploySucceeded)
+	}
+	kept := func(versions ...string) {
+		t.Helper()
+		for _, version := range []string{"1", "2", "3", "4", "5"} {
+			_, err := d.remove(release.Ref{App: "web", Version: version}, true)
+			if want := slices.Contains(versions, version); want != (err != nil) {
+				t.Errorf("web@%s: %v, want it kept: %t", version, err, want)
+			}
+		}
+	}
+	live("2", nil, "name=h*")
+	live("3", nil, "name=h00") // of that host it is known what it is to run
+	live("4", nil, "name=h0?")
+	kept("1", "2", "3", "4") // 1 is for all that are no h, and from 4 hosts would go back to 3
+	live("5", []release.Expr{"name=h02"}, "name=h*")
+	live("6", nil, "name=h0?")
+	kept("1", "2", "5")
+	live("6", nil, "name=h*")
+	kept("1", "5") // hosts would go back to 5
+	live("6", nil, "name=*")
+	live("6", nil, "name=h*")
+	kept("5")
+	d.reopen()
+	kept("5")
 }
 
 func TestIdempotencyKey(t *testing.T) {
