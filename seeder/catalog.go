@@ -178,6 +178,14 @@ func (c *catalog) find(ref release.Ref) *control.Release {
 	return &all[i]
 }
 
+// highest is the highest counter of an app's releases: what a host may have accepted.
+func (c *catalog) highest(app string) (counter uint64) {
+	for _, r := range c.releases[app] {
+		counter = max(counter, r.Counter)
+	}
+	return counter
+}
+
 // list returns the releases of an app, or with an empty name of all apps,
 // newest first.
 func (c *catalog) list(app string) []control.Release {

@@ -3,7 +3,6 @@ package seeder
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -37,7 +36,7 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err := b.canFallBack(r.Manifest, req, now); err != nil {
 		return nil, err
 	}
-	if d := b.deploys.same(r, req, selector, hosts); d != nil {
+	if d := b.same(r, req, selector, hosts, now); d != nil {
 		return d, b.deploys.join(d, req.Key)
 	}
 	return b.launch(plan{
@@ -179,31 +178,6 @@ func (b *books) acceptedBy(h *host, m release.Manifest) uint64 {
 		}
 	}
 	return 0
-}
-
-// same returns the running deploy of the same release to the same hosts, if
-// there is one: who asks for it twice, as a job that is tried again does, waits
-// for it twice.
-// What hosts judge it by must be the same too.
-func (ds *deploys) same(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string) *deploy {
-	for _, d := range ds.byApp[r.App] {
-		if d.Phase == release.DeployRunning && d.Manifest.Ref() == r.Ref() && slices.Equal(d.Hosts, hosts) &&
-			slices.Equal(d.Signatures, r.Signatures) && sameWay(d.Rollback, req.Rollback) &&
-			sameWay(d.Fallback, req.Fallback) && reflect.DeepEqual(d.Rollout, req.Rollout) &&
-			slices.Equal(d.Selector.Targets, s.Targets) && slices.Equal(d.Selector.Excludes, s.Excludes) {
-			return d
-		}
-	}
-	return nil
-}
-
-// sameWay reports whether two statements let hosts do the same. Each call signs one of
-// its own, at its own time.
-func sameWay(a, b *control.Rollback) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.Statement.Ref() == b.Statement.Ref() && len(a.Signatures) == len(b.Signatures)
 }
 
 // release finds what a request names.

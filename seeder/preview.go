@@ -46,7 +46,7 @@ func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPl
 		p.Changes = p.Changes || h.Running != r.Version
 	}
 	slices.SortStableFunc(p.Hosts, func(a, b control.PlannedHost) int { return cmp.Compare(a.Wave, b.Wave) })
-	p.Same, p.Running = b.rivals(r, req.CreateDeploy, selector, hosts)
+	p.Same, p.Running = b.rivals(r, req.CreateDeploy, selector, hosts, now)
 	return p, nil
 }
 
@@ -60,10 +60,10 @@ func (b *books) unborn(ref release.Ref, a control.Artifact) control.Release {
 	return control.Release{Manifest: m}
 }
 
-// rivals are the running deploy that the request would be, and the one whose place it
+// rivals are the deploy under way that the request would be, and the one whose place it
 // would take.
-func (b *books) rivals(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string) (same, running string) {
-	if d := b.deploys.same(r, req, s, hosts); d != nil {
+func (b *books) rivals(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string, now time.Time) (same, running string) {
+	if d := b.same(r, req, s, hosts, now); d != nil {
 		return d.ID, ""
 	}
 	for _, d := range b.deploys.byApp[r.App] {

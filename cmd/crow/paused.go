@@ -57,8 +57,11 @@ func turnOf(prev, next control.DeployStatus) string {
 }
 
 func because(st control.DeployStatus) string {
-	if st.PausedBy == "" {
+	switch st.PausedBy {
+	case "":
 		return ""
+	case control.PausedByFailures:
+		return " after failures"
 	}
 	return " by an " + oneLine(st.PausedBy)
 }

@@ -208,6 +208,10 @@ func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o r
 	if s.output != outputText {
 		return s.writeJSON(st)
 	}
+	if isPaused(st) { // asked for before, and paused since
+		fmt.Fprintf(s.out, "deploy %s of %s is under way and is paused%s: crow resume %s lets it go on\n", st.Deploy, o.ref, because(st), st.Deploy)
+		return nil
+	}
 	fmt.Fprintf(s.out, "deploy %s of %s began on %d hosts\n", st.Deploy, o.ref, fleetOf(st).hosts)
 	s.note("follow it with: crow status %s --watch", st.Deploy)
 	return nil

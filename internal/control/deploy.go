@@ -169,7 +169,7 @@ type DeployPlan struct {
 	Bytes    int64             `json:"bytes"`              // to move, to all hosts together
 	Changes  bool              `json:"changes"`            // some host would be brought to another release
 	Running  string            `json:"running,omitempty"`  // the deploy that it would supersede
-	Same     string            `json:"same,omitempty"`     // the running deploy that it would be
+	Same     string            `json:"same,omitempty"`     // the running or paused deploy that it would be
 	Previous *release.Manifest `json:"previous,omitempty"` // what on_failure rollback would go back to
 }
 
