@@ -52,6 +52,7 @@ func (a *api) routes() *http.ServeMux {
 		{"POST " + control.PathSignatures, operators, a.addSignatures},
 		{"POST " + control.PathDeploys, operators, a.createDeploy},
 		{"POST " + control.PathPlan, operators, a.planDeploy},
+		{"POST " + control.PathKeyed, operators, a.keyedDeploy},
 		{"GET " + control.PathDeploy, operators, a.deployStatus},
 		{"POST " + control.PathSteer, operators, a.steer},
 		{"GET " + control.PathApp, operators, a.appStatus},

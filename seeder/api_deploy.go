@@ -20,17 +20,19 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	var status control.DeployStatus
-	err = a.offers.during(r.Context(), req.Ref, func() (err error) {
-		status, err = ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployStatus, error) {
-			d, err := b.deploy(req, now)
-			if err != nil {
-				return control.DeployStatus{}, err
-			}
-			return b.deploys.status(d)
+	status, known, err := a.keyed(r.Context(), req)
+	if err == nil && !known {
+		err = a.offers.during(r.Context(), req.Ref, func() (err error) {
+			status, err = ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployStatus, error) {
+				d, err := b.deploy(req, now)
+				if err != nil {
+					return control.DeployStatus{}, err
+				}
+				return b.deploys.status(d)
+			})
+			return err
 		})
-		return err
-	})
+	}
 	hosts := req.Selector
 	if err == nil {
 		hosts = status.Target // those of the app's last deploy, if the request names none
@@ -43,6 +45,53 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 	}
 	a.record(r, e, err)
 	return status, err
+}
+
+// keyedDeploy answers who wants to know whether a key is known before he moves a build.
+func (a *api) keyedDeploy(w http.ResponseWriter, r *http.Request) (any, error) {
+	req, err := readDeploy(w, r)
+	if err != nil {
+		return nil, err
+	}
+	status, known, err := a.keyed(r.Context(), req)
+	if err == nil && !known {
+		err = notFound("deploy of %s: no deploy of %s has the idempotency key %q", req.Ref, req.App, req.Key)
+	}
+	return status, err
+}
+
+// keyed is the deploy that the request's idempotency key is of, if it is known. Nothing
+// of it is looked at again: its release may be gone, and its hosts too.
+func (a *api) keyed(ctx context.Context, req control.CreateDeploy) (status control.DeployStatus, known bool, err error) {
+	if req.Key == "" {
+		return status, false, nil
+	}
+	type found struct {
+		status *control.DeployStatus
+		old    archived
+	}
+	f, err := ask(ctx, a.ledger, func(b *books, _ time.Time) (f found, err error) {
+		id, err := b.keyed(req)
+		if id == "" || err != nil {
+			return f, err
+		}
+		if d := b.deploys.byID[id]; d != nil {
+			s, err := b.deploys.status(d)
+			return found{status: &s}, err
+		}
+		f.old, _ = b.deploys.archive.locate(id)
+		return f, nil
+	})
+	switch {
+	case err != nil:
+		return status, false, err
+	case f.status != nil:
+		return *f.status, true, nil
+	case f.old.id != "":
+		status, err = a.env.recall(f.old)
+		return status, err == nil, err
+	}
+	return status, false, nil
 }
 
 // readDeploy reads and checks a request for a deploy.

@@ -19,6 +19,7 @@ type books struct {
 	catalog *catalog
 	fleet   *fleet
 	deploys *deploys
+	keys    *keys
 	uplink  *uplink
 	keyring *keyring
 	swept   time.Time
@@ -49,6 +50,11 @@ func readBooks(e *env, sent func(release.Digest) int64) (*books, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open deploys: %w", err)
 	}
+	ks, err := loadKeys(e)
+	if err != nil {
+		return nil, fmt.Errorf("open idempotency keys: %w", err)
+	}
+	ks.adopt(ds)
 	u, err := loadUplink(e)
 	if err != nil {
 		return nil, fmt.Errorf("open limits of the seeder: %w", err)
@@ -57,7 +63,7 @@ func readBooks(e *env, sent func(release.Digest) int64) (*books, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open gossip keys: %w", err)
 	}
-	b := &books{env: e, catalog: c, fleet: f, deploys: ds, uplink: u, keyring: k, swept: e.started, stir: make(chan struct{}, 1)}
+	b := &books{env: e, catalog: c, fleet: f, deploys: ds, keys: ks, uplink: u, keyring: k, swept: e.started, stir: make(chan struct{}, 1)}
 	for _, h := range f.hosts {
 		if _, err := b.assignAll(h, e.started); err != nil {
 			return nil, fmt.Errorf("work out the orders of %s: %w", h.Name, err)
@@ -106,6 +112,9 @@ func (b *books) tick(now time.Time) {
 		b.swept = now
 		if err := b.catalog.sweep(now, b.pace.orphan); err != nil {
 			b.log.Error("artifacts without a release not removed", zap.Error(err))
+		}
+		if err := b.keys.sweep(now); err != nil {
+			b.log.Error("old idempotency keys not removed", zap.Error(err))
 		}
 	}
 }

@@ -82,7 +82,7 @@ type result struct {
 	Reason   string              `json:"reason"`
 	Finished *time.Time          `json:"finished"`
 	Course   course              `json:"course,omitzero"`
-	Keys     []string            `json:"keys,omitempty"`      // idempotency keys of those who asked for the same while it ran
+	Keys     []string            `json:"keys,omitempty"`      // of an earlier crow: idempotency keys of those who asked for the same while it ran
 	FellBack string              `json:"fell_back,omitempty"` // to the previous release, by that deploy
 	Sent     int64               `json:"sent"`                // bytes, by the seeder, over the swarm
 	Rows     []row               `json:"rows"`                // sorted by name; nil in memory, where deploy.rows has them

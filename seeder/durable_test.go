@@ -49,7 +49,7 @@ func TestSteeringIsOnDiskOrNothing(t *testing.T) {
 // another.
 func TestKeyThatIsNotOnDisk(t *testing.T) {
 	d, made := waved(t, release.Rollout{})
-	d.obstruct(kindResult)
+	d.obstruct(kindKey)
 	req := request("web", "2", "name=*")
 	req.Key = "ci-1"
 	for range 2 {
@@ -57,7 +57,7 @@ func TestKeyThatIsNotOnDisk(t *testing.T) {
 			t.Fatal("the key was taken")
 		}
 	}
-	d.restore(kindResult)
+	d.restore(kindKey)
 	if again, err := d.deploy(req, d.now); err != nil || again != made {
 		t.Fatalf("got %v, %v", again, err)
 	}

@@ -25,6 +25,7 @@ const (
 	kindSigners    = "signers"    // of the signatures, by APP@VERSION
 	kindDeploy     = "deploys"    // plan, by id
 	kindResult     = "results"    // result, by id
+	kindKey        = "keys"       // asked, by idempotency key and what keys.name tells
 	kindArchive    = "archive"    // filed, by id and what archived tells
 	kindGossip     = "gossip"     // ring, under ringName
 	kindFleet      = "fleet"      // all hosts, one document

@@ -15,7 +15,11 @@ import (
 // deploy makes a deploy: for the hosts that its targets match now, and any that
 // they will match later.
 func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error) {
-	if d, err := b.deploys.keyed(req); d != nil || err != nil {
+	if id, err := b.keyed(req); id != "" || err != nil {
+		d := b.deploys.byID[id]
+		if d == nil && err == nil { // it was archived since the caller looked
+			err = ended("deploy of %s: idempotency key %q is that of deploy %s, which is in the archive", req.Ref, req.Key, id)
+		}
 		return d, err
 	}
 	r, err := b.release(req.Ref)
@@ -36,8 +40,11 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	if err := b.canFallBack(r.Manifest, req, now); err != nil {
 		return nil, err
 	}
+	if err := b.keys.room(req.App, req.Key, now); err != nil {
+		return nil, err
+	}
 	if d := b.same(r, req, selector, hosts, now); d != nil {
-		return d, b.deploys.join(d, req.Key)
+		return d, b.join(d, req.Key, now)
 	}
 	return b.launch(plan{
 		Manifest: r.Manifest, Signatures: r.Signatures, Rollback: req.Rollback, Fallback: req.Fallback,
@@ -45,11 +52,14 @@ func (b *books) deploy(req control.CreateDeploy, now time.Time) (*deploy, error)
 	}, now)
 }
 
-// launch puts a plan into force, once it is on disk.
+// launch puts a plan into force, once it and its key are on disk.
 func (b *books) launch(p plan, now time.Time) (*deploy, error) {
 	d, err := b.write(p, now)
 	if err != nil {
 		return nil, err
+	}
+	if err := b.join(d, p.Key, now); err != nil {
+		return nil, errors.Join(err, b.dir.DeleteDoc(kindDeploy, d.ID)) // or it would begin with the next start
 	}
 	b.begin(d, now)
 	return d, nil
@@ -70,43 +80,12 @@ func (b *books) write(p plan, now time.Time) (*deploy, error) {
 	return d, nil
 }
 
-// keyed returns the deploy that was asked for with the request's idempotency key, if
-// there is one on record: a job that is tried again gets what the first try got.
-func (ds *deploys) keyed(req control.CreateDeploy) (*deploy, error) {
-	if req.Key == "" {
-		return nil, nil
-	}
-	for _, d := range slices.Backward(ds.byApp[req.App]) {
-		switch {
-		case d.Key != req.Key && !slices.Contains(d.Keys, req.Key):
-		case d.Manifest.Ref() != req.Ref:
-			return nil, refused(fmt.Sprintf("deploy of %s: idempotency key %q is that of deploy %s of %s", req.Ref, req.Key, d.ID, d.Manifest.Ref()),
-				"use a new key for each release")
-		case len(req.Targets) > 0 && !slices.Equal(d.Selector.Targets, req.Targets):
-			return nil, refused(fmt.Sprintf("deploy of %s: idempotency key %q is that of deploy %s to %s", req.Ref, req.Key, d.ID, d.Selector),
-				"use a new key for other hosts")
-		default:
-			return d, nil
-		}
-	}
-	return nil, nil
-}
-
-// maxKeys bounds the idempotency keys of one deploy.
-const maxKeys = 100
-
-// join takes down the key of who asks for a deploy that runs already.
-func (ds *deploys) join(d *deploy, key string) error {
-	if key == "" || key == d.Key || slices.Contains(d.Keys, key) || len(d.Keys) == maxKeys {
+// join takes down the key of who asks for a deploy that is under way.
+func (b *books) join(d *deploy, key string, now time.Time) error {
+	if key == "" {
 		return nil
 	}
-	d.Keys = append(d.Keys, key)
-	err := ds.write(d)
-	if err != nil {
-		d.Keys = d.Keys[:len(d.Keys)-1]
-		d.dirty = true // the key may be on disk all the same
-	}
-	return err
+	return b.keys.put(d.asked(key), now)
 }
 
 // canFallBack refuses a deploy that is to roll back on failure, and could not.

@@ -20,7 +20,7 @@ func TestThePausedDeployTwice(t *testing.T) {
 		}
 		req := request("web", "2", "name=*")
 		req.Waves = halves
-		plan, err := d.preview(req, d.now)
+		plan, err := d.preview(control.PlanDeploy{CreateDeploy: req}, d.now)
 		if err != nil || plan.Same != made.ID || plan.Running != "" {
 			t.Errorf("the plan: the same as %q, in place of %q, %v", plan.Same, plan.Running, err)
 		}

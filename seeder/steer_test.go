@@ -330,28 +330,3 @@ func TestReleaseOfAStandingOrderStays(t *testing.T) {
 	d.reopen()
 	kept("5")
 }
-
-func TestIdempotencyKey(t *testing.T) {
-	d, _ := waved(t, release.Rollout{})
-	req := request("web", "2", "name=*")
-	req.Key = "ci-1"
-	made, err := d.deploy(req, d.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 4 {
-		d.say(fmt.Sprintf("h%d", i), made, release.Active, "")
-	}
-	d.reopen()
-	again, err := d.deploy(req, d.now)
-	if err != nil || again.ID != made.ID || again.Phase != release.DeploySucceeded {
-		t.Errorf("the same key gets %s, %s, %v; want %s", again.ID, again.Phase, err, made.ID)
-	}
-	other := request("web", "2", "name=h1")
-	other.Key = req.Key
-	_, err = d.deploy(other, d.now)
-	wantCode(t, err, control.CodeRefused)
-	req.Version = "1"
-	_, err = d.deploy(req, d.now)
-	wantCode(t, err, control.CodeRefused)
-}

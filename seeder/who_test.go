@@ -95,6 +95,7 @@ func TestRolesMayDoTheirOwn(t *testing.T) {
 		"GET /v1/releases":                 "operator",
 		"POST /v1/releases/a/1/signatures": "operator",
 		"POST /v1/deploys":                 "operator",
+		"POST /v1/keyed":                   "operator",
 		"GET /v1/deploys/web":              "operator",
 		"GET /v1/history":                  "operator",
 		"GET /v1/hosts":                    "operator",

@@ -13,27 +13,30 @@ import (
 
 // compare hashes the artifact and refuses it if the release has other content.
 func compare(ctx context.Context, p printer, artifact *build.Source, m release.Manifest) error {
-	conflict := &fault{
-		kind: refused, hint: "a release never changes: push this build under a new version",
-		text: fmt.Sprintf("release %s exists with other content", m.Ref()),
+	sum, err := compareContent(ctx, p, artifact, m.Ref(), control.Artifact{SHA256: m.SHA256, Bytes: m.Size})
+	if err == nil && sum.Blob != control.BlobOf(m) {
+		err = contentConflict(m.Ref(), "its manifest describes the same bytes in another way")
 	}
-	if artifact.Size() != m.Size {
-		conflict.text += fmt.Sprintf(": %d bytes, the artifact has %d", m.Size, artifact.Size())
-		return conflict
+	return err
+}
+
+// compareContent is compare where there is no manifest.
+func compareContent(ctx context.Context, p printer, artifact *build.Source, ref release.Ref, has control.Artifact) (build.Result, error) {
+	if artifact.Size() != has.Bytes {
+		return build.Result{}, contentConflict(ref, fmt.Sprintf("%d bytes, the artifact has %d", has.Bytes, artifact.Size()))
 	}
 	sum, err := sumOf(ctx, p, artifact, "comparing")
-	if err != nil {
-		return err
+	if err == nil && sum.SHA256 != has.SHA256 {
+		err = contentConflict(ref, fmt.Sprintf("sha256 %s, the artifact has %s", has.SHA256, sum.SHA256))
 	}
-	if sum.SHA256 != m.SHA256 {
-		conflict.text += fmt.Sprintf(": sha256 %s, the artifact has %s", m.SHA256, sum.SHA256)
-		return conflict
+	return sum, err
+}
+
+func contentConflict(ref release.Ref, how string) error {
+	return &fault{
+		kind: refused, hint: "a release never changes: push this build under a new version",
+		text: fmt.Sprintf("release %s exists with other content: %s", ref, how),
 	}
-	if sum.Blob != control.BlobOf(m) {
-		conflict.text += ": its manifest describes the same bytes in another way"
-		return conflict
-	}
-	return nil
 }
 
 // sumOf hashes the artifact, and shows that as verb.

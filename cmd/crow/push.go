@@ -90,6 +90,15 @@ func (s *session) push(ctx context.Context, path string, o pushing) error {
 	if err != nil {
 		return err
 	}
+	if !o.dryRun {
+		st, known, err := keyed(ctx, c, o.rollout)
+		if err != nil {
+			return err
+		}
+		if known {
+			return s.pushedBefore(ctx, c, artifact, st, o)
+		}
+	}
 	if err := s.requireMatch(ctx, c, o.ref.App, o.selector); err != nil {
 		return err
 	}
@@ -109,6 +118,34 @@ func (s *session) push(ctx context.Context, path string, o pushing) error {
 		return s.repair(ctx, c, path, o.rollout)
 	}
 	return err
+}
+
+// keyed is the deploy that the idempotency key is of, if the seeder knows one: before a
+// byte is moved. A seeder of an earlier crow does not know the question, and answers it
+// when the deploy is created.
+func keyed(ctx context.Context, c *control.Client, o rollout) (st control.DeployStatus, known bool, err error) {
+	if o.key == "" {
+		return st, false, nil
+	}
+	st, err = c.Keyed(ctx, o.request())
+	if answer, ok := errors.AsType[*control.Error](err); ok && answer.Code == control.CodeNotFound {
+		return st, false, nil
+	}
+	if err != nil {
+		return st, false, fmt.Errorf("push %s: %w", o.ref, err)
+	}
+	return st, true, nil
+}
+
+// pushedBefore follows the deploy that the push's key is of, if it is of the same build.
+// That moves no byte, nor does it sign anything.
+func (s *session) pushedBefore(ctx context.Context, c *control.Client, artifact *build.Source, st control.DeployStatus, o pushing) error {
+	p := s.newPrinter()
+	if _, err := compareContent(ctx, p, artifact, o.ref, st.Artifact); err != nil {
+		p.close()
+		return err
+	}
+	return s.attend(ctx, c, p, st, o.rollout)
 }
 
 // repair sends the build again when the seeder found its own copy damaged, and

@@ -201,6 +201,11 @@ func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o r
 		p.close()
 		return createFault(ctx, o.ref, err)
 	}
+	return s.attend(ctx, c, p, st, o)
+}
+
+// attend follows a deploy that was asked for, or says that it began. It closes p.
+func (s *session) attend(ctx context.Context, c *control.Client, p printer, st control.DeployStatus, o rollout) error {
 	if !o.detach {
 		return s.followDeploy(ctx, c, p, st, o.timeout)
 	}

@@ -22,6 +22,7 @@ const (
 	PathDeploy     = "/v1/deploys/{id}"                        // GET [?after=REV&wait=D]: an id, or an app for its newest; answers DeployStatus
 	PathSteer      = "/v1/deploys/{id}/steer"                  // POST Steer; answers DeployStatus
 	PathPlan       = "/v1/plans"                               // POST PlanDeploy: what it would do; answers DeployPlan
+	PathKeyed      = "/v1/keyed"                               // POST CreateDeploy: the deploy that began with its idempotency key; answers DeployStatus
 	PathApp        = "/v1/apps/{app}"                          // GET: who runs what of it; answers AppStatus
 	PathRelease    = "/v1/releases/{app}/{version}"            // DELETE [?dry_run=true]; answers Removed
 	PathHosts      = "/v1/hosts"                               // GET [?target=EXPR...]; answers []Host

@@ -17,8 +17,9 @@ type CreateDeploy struct {
 	// Fallback names the release that on_failure rollback goes back to, and lets
 	// hosts do so.
 	Fallback *Rollback `json:"fallback,omitempty"`
-	// Key is the caller's own name for this deploy, up to MaxKeyLen printable bytes:
-	// a call with the key of a deploy of the app that is on record gets that one.
+	// Key is the caller's own name for this deploy, up to MaxKeyLen printable bytes. A
+	// call with a key that the app had before, which is remembered for at least a day,
+	// gets the deploy that it began; if it asks for anything else, it is CodeRefused.
 	Key string `json:"idempotency_key,omitempty"`
 }
 

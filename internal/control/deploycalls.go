@@ -19,6 +19,13 @@ func (c *Client) CreateDeploy(ctx context.Context, req CreateDeploy) (DeployStat
 	return s, c.create(ctx, PathDeploys, req, &s)
 }
 
+// Keyed returns the deploy that was asked for with the request's idempotency key before.
+// None is CodeNotFound; a key of another request is CodeRefused.
+func (c *Client) Keyed(ctx context.Context, req CreateDeploy) (DeployStatus, error) {
+	var s DeployStatus
+	return s, c.create(ctx, PathKeyed, req, &s)
+}
+
 // Status returns a deploy by its id, or an app's newest. With wait it returns
 // once the deploy's revision is above after, or the time has passed.
 func (c *Client) Status(ctx context.Context, idOrApp string, after uint64, wait time.Duration) (DeployStatus, error) {

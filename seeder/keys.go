@@ -1,0 +1,272 @@
+package seeder
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"crow/internal/control"
+	"crow/internal/release"
+	"crow/internal/store"
+)
+
+// Bounds of the idempotency keys that are remembered. A job is tried again within hours,
+// seldom days. When there are too many the oldest goes that is over keyLeast; if all are
+// younger, a new one is refused: better that than a second deploy for a key that was
+// answered.
+const (
+	keyAge   = 7 * 24 * time.Hour
+	keyLeast = 24 * time.Hour
+	maxKeys  = 10_000 // of all apps
+	keySweep = 100    // that are forgotten at one time: each is a file
+)
+
+// keys are the idempotency keys that deploys were asked for with, apart from these: a key
+// outlives what is kept of its deploy. Each has a document of its own, and what has to be
+// known of all of them is in its name.
+type keys struct {
+	*env
+	given map[string]time.Time // by keyID, to the second
+	most  int
+}
+
+// asked is what was asked for with a key: the document keys/<keyID>.<unix time>. Of the
+// hosts it has digests, for targets may be thousands.
+type asked struct {
+	Key string `json:"key"`
+	release.Ref
+	Deploy   string          `json:"deploy"`
+	Targets  release.Digest  `json:"targets"`
+	Excludes release.Digest  `json:"excludes"`
+	Hosts    string          `json:"hosts"` // the selector in words, shortened
+	Rollout  release.Rollout `json:"rollout,omitzero"`
+}
+
+func askedFor(key, deploy string, ref release.Ref, s release.Selector, how release.Rollout) asked {
+	return asked{
+		Key: key, Ref: ref, Deploy: deploy, Targets: digestOf(s.Targets), Excludes: digestOf(s.Excludes), Hosts: s.String(), Rollout: how,
+	}
+}
+
+func digestOf(all []release.Expr) release.Digest {
+	h := sha256.New()
+	for _, e := range all {
+		fmt.Fprintf(h, "%d:%s", len(e), e)
+	}
+	return release.Digest(h.Sum(nil))
+}
+
+// keyID is a key's in its document's name: keys are people's own words.
+func keyID(app, key string) string {
+	sum := sha256.Sum256([]byte(app + "\x00" + key))
+	return hex.EncodeToString(sum[:16])
+}
+
+func (k *keys) name(id string) string { return id + "." + strconv.FormatInt(k.given[id].Unix(), 10) }
+
+func loadKeys(e *env) (*keys, error) {
+	names, err := e.dir.ListDocs(kindKey)
+	if err != nil {
+		return nil, err
+	}
+	k := &keys{env: e, given: map[string]time.Time{}, most: maxKeys}
+	for _, name := range names {
+		id, unix, _ := strings.Cut(name, ".")
+		if at, err := strconv.ParseInt(unix, 10, 64); err == nil {
+			k.given[id] = time.Unix(at, 0)
+		}
+	}
+	return k, nil
+}
+
+// find returns what was asked for with a key, or nil.
+func (k *keys) find(app, key string) (*asked, error) {
+	id := keyID(app, key)
+	if _, known := k.given[id]; !known {
+		return nil, nil
+	}
+	var was asked
+	switch err := k.get(kindKey, k.name(id), &was); {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil || was.Key != key || was.App != app:
+		k.log.Error("idempotency key not read", zap.String("app", app), zap.String("key", key),
+			zap.String("file", k.dir.DocPath(kindKey, k.name(id))), zap.Error(err))
+		return nil, &control.Error{
+			Code: control.CodeInternal, Message: fmt.Sprintf("idempotency key %q of %s: what was asked for with it cannot be read on the seeder", key, app),
+			Hint: "crow status " + app + " shows whether it is under way; if not, use another key",
+		}
+	}
+	return &was, nil
+}
+
+// room makes room for a key, or refuses it.
+func (k *keys) room(app, key string, now time.Time) error {
+	if _, known := k.given[keyID(app, key)]; known || key == "" || len(k.given) < k.most {
+		return nil
+	}
+	oldest := ""
+	for id, at := range k.given {
+		if oldest == "" || at.Before(k.given[oldest]) {
+			oldest = id
+		}
+	}
+	if now.Sub(k.given[oldest]) < keyLeast {
+		return refused(fmt.Sprintf("idempotency key %q of %s: %d others were given within %s, and no more can be remembered", key, app, k.most, keyLeast),
+			"deploy without a key, or fewer times a day")
+	}
+	return k.forget(oldest)
+}
+
+// put remembers a key; it is on disk when put returns.
+func (k *keys) put(a asked, now time.Time) error {
+	id := keyID(a.App, a.Key)
+	if _, known := k.given[id]; known { // of a deploy that never came about
+		if err := k.forget(id); err != nil {
+			return err
+		}
+	}
+	k.given[id] = now
+	err := k.env.put(kindKey, k.name(id), a)
+	if err != nil {
+		err = errors.Join(err, k.dir.DeleteDoc(kindKey, k.name(id))) // it may be there all the same
+		delete(k.given, id)
+	}
+	return err
+}
+
+func (k *keys) forget(id string) error {
+	err := k.dir.DeleteDoc(kindKey, k.name(id))
+	if err == nil {
+		delete(k.given, id)
+	}
+	return err
+}
+
+// sweep forgets keys that were given long ago.
+func (k *keys) sweep(now time.Time) error {
+	n := 0
+	for id, at := range k.given {
+		if now.Sub(at) <= keyAge {
+			continue
+		}
+		if n++; n > keySweep {
+			return nil
+		}
+		if err := k.forget(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt remembers the keys that deploys have and nobody else: a kill came between, or an
+// earlier crow wrote them.
+func (k *keys) adopt(ds *deploys) {
+	for _, d := range ds.byID {
+		for _, key := range append([]string{d.Key}, d.Keys...) {
+			_, known := k.given[keyID(d.Manifest.App, key)]
+			if key == "" || known || ds.started.Sub(d.Started) > keyAge || len(k.given) >= k.most {
+				continue
+			}
+			if err := k.put(d.asked(key), d.Started); err != nil {
+				k.log.Error("idempotency key not saved", zap.String("deploy", d.ID), zap.Error(err))
+			}
+		}
+	}
+}
+
+// asked is what the deploy was asked for with a key.
+func (d *deploy) asked(key string) asked {
+	return askedFor(key, d.ID, d.Manifest.Ref(), d.Selector, d.Rollout)
+}
+
+// keyed returns the id of the deploy that was asked for with the request's idempotency
+// key, if that is remembered: a job that is tried again gets what the first try got. A
+// key of another request is refused.
+func (b *books) keyed(req control.CreateDeploy) (id string, err error) {
+	if req.Key == "" {
+		return "", nil
+	}
+	was, err := b.askedWith(req.App, req.Key)
+	if was == nil || err != nil {
+		return "", err
+	}
+	return was.Deploy, was.conflict(req)
+}
+
+// askedWith is what was asked for with a key, or nil. The deploys in memory know their
+// own for as long as they are there.
+func (b *books) askedWith(app, key string) (*asked, error) {
+	was, err := b.keys.find(app, key)
+	if err != nil || was != nil && (b.deploys.byID[was.Deploy] != nil || b.deploys.archive.has(was.Deploy)) {
+		return was, err
+	}
+	for _, d := range b.deploys.byApp[app] {
+		if d.Key == key {
+			own := d.asked(key)
+			return &own, nil
+		}
+	}
+	return nil, nil
+}
+
+// conflict refuses a request that is not what the key was given with before. Without
+// targets a request means those of the app's last deploy, and so did the first.
+func (a asked) conflict(req control.CreateDeploy) error {
+	if a.Ref == req.Ref && (len(req.Targets) == 0 || digestOf(req.Targets) == a.Targets) &&
+		digestOf(req.Excludes) == a.Excludes && sameRollout(a.Rollout, req.Rollout) {
+		return nil
+	}
+	hosts := "the hosts of the last deploy"
+	if len(req.Targets) > 0 {
+		hosts = req.Selector.String()
+	}
+	return refused(fmt.Sprintf("deploy of %s to %s%s: idempotency key %q is that of deploy %s of %s to %s%s",
+		req.Ref, hosts, inWords(req.Rollout), req.Key, a.Deploy, a.Ref, a.Hosts, inWords(a.Rollout)), "use a new key for what is new")
+}
+
+// sameRollout compares as documents have it: what a document leaves out is the same as
+// what is empty.
+func sameRollout(a, b release.Rollout) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return cmp.Or(errX, errY) == nil && bytes.Equal(x, y)
+}
+
+// inWords is what a rollout says, after a comma, by the names that files and documents
+// have.
+func inWords(r release.Rollout) string {
+	var words []string
+	if len(r.Waves) > 0 {
+		words = append(words, "wave "+strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Waves), " ", ","), "[]"))
+	}
+	if r.WavePause > 0 {
+		words = append(words, "wave_pause "+r.WavePause.String())
+	}
+	if r.HostsAtOnce > 0 {
+		words = append(words, fmt.Sprintf("hosts_at_once %d", r.HostsAtOnce))
+	}
+	if r.MaxFailures != nil {
+		words = append(words, "max_failures "+r.MaxFailures.String())
+	}
+	if r.OnFailure != "" {
+		words = append(words, "on_failure "+string(r.OnFailure))
+	}
+	if r.FetchOnly {
+		words = append(words, "fetch_only")
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(words, ", ")
+}
