@@ -3,12 +3,15 @@ package peer
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"crow/internal/control"
 	"crow/internal/release"
@@ -50,6 +53,84 @@ func TestMeasure(t *testing.T) {
 	}
 	if n, err := measure(filepath.Join(dir, "nowhere"), nil); n != 0 || err != nil {
 		t.Errorf("of what is not there: %d, %v", n, err)
+	}
+}
+
+// Two jobs that look at the disk at once do not both take what is there for one.
+func TestTwoClaimsAtOnceKeepTheBudget(t *testing.T) {
+	d := newDisk(t.TempDir(), 0, 3<<20)
+	looked, done := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	d.measure = func(root string, skip func(string) bool) (int64, error) {
+		n, err := measure(root, skip)
+		first.Do(func() {
+			close(looked)
+			select {
+			case <-done: // the other was not kept from the disk meanwhile
+			case <-time.After(200 * time.Millisecond):
+			}
+		})
+		return n, err
+	}
+	fetch := func(app string) error {
+		part := filepath.Join(d.root, app)
+		if err := d.claim(app, claim{part: part, download: 2 << 20}); err != nil {
+			return err
+		}
+		defer d.letGo(app)
+		return os.WriteFile(part, make([]byte, 2<<20), 0o600)
+	}
+	slow := make(chan error)
+	go func() { slow <- fetch("slow") }()
+	<-looked
+	quick := fetch("quick")
+	close(done)
+	if err := <-slow; (err == nil) == (quick == nil) {
+		t.Errorf("one: %v, the other: %v", err, quick)
+	}
+	if use, err := measure(d.root, nil); err != nil || use > d.budget {
+		t.Errorf("%s are in use, %v", release.Size(use), err)
+	}
+}
+
+// What others are downloading counts whole and once, however far they have come.
+func TestDownloadsUnderWayCountOnce(t *testing.T) {
+	d := newDisk(t.TempDir(), 0, 8<<20)
+	part := filepath.Join(d.root, "part")
+	if err := d.claim("web", claim{part: part, download: 4 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 1 << 20, 4 << 20} {
+		if err := os.WriteFile(part, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.claim("db", claim{download: 3 << 20}); err != nil {
+			t.Errorf("with %d bytes here: %v", size, err)
+		}
+		if err := d.claim("db", claim{download: 4<<20 + 1}); !errors.Is(err, errOverBudget) {
+			t.Errorf("with %d bytes here: %v, want errOverBudget", size, err)
+		}
+		d.letGo("db")
+	}
+}
+
+// What is renamed while it is measured counts.
+func TestMeasureOfWhatMoves(t *testing.T) {
+	dir := t.TempDir()
+	a, z := filepath.Join(dir, "a"), filepath.Join(dir, "z")
+	if err := os.WriteFile(a, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n, err := measure(dir, func(path string) bool {
+		if path == a && !exists(z) {
+			if err := os.Rename(a, z); err != nil {
+				t.Error(err)
+			}
+		}
+		return false
+	})
+	if err != nil || n < 1<<20 {
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }
 

@@ -21,8 +21,13 @@ type disk struct {
 	budget int64        // bytes that all of root may take; 0: what there is
 	kept   atomic.Int64 // bytes of it that making room would leave, as last surveyed
 
+	// measure is the function of that name, but for tests.
+	measure func(root string, skip func(path string) bool) (int64, error)
+
+	// mu is held from the look at what there is to the claim of it: between them
+	// another job could claim the same room, write, and be done.
 	mu     sync.Mutex
-	claims map[string]claim // by app, as each has one job at most
+	claims map[string]claim // by app, as each has one job at most, or by the path of a download that is no job's
 }
 
 // claim is what a job has yet to write, in bytes.
@@ -35,7 +40,7 @@ type claim struct {
 }
 
 func newDisk(root string, margin, budget release.Size) *disk {
-	return &disk{root: root, margin: int64(margin), budget: int64(budget), claims: map[string]claim{}}
+	return &disk{root: root, margin: int64(margin), budget: int64(budget), measure: measure, claims: map[string]claim{}}
 }
 
 func (c claim) outstanding() int64 {
@@ -46,20 +51,17 @@ func (c claim) outstanding() int64 {
 // is an error if that is more than there is, and errOverBudget if it is more
 // than the budget leaves.
 func (d *disk) claim(app string, c claim) error {
-	use, err := d.use()
-	if err != nil {
-		return err
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	need := c.outstanding()
 	if err := d.check(app, need); err != nil {
 		return err
 	}
-	if err := d.within(app, need, use); err != nil {
+	left, err := d.within(app, need)
+	if err != nil {
 		return err
 	}
-	c.left = d.budget - use - d.promised(app)
+	c.left = left
 	d.claims[app] = c
 	return nil
 }
@@ -77,11 +79,11 @@ func (d *disk) arrived(app string) {
 // written. The claim was an estimate: a job may go beyond it as long as there is
 // room.
 func (d *disk) take(app string, bytes int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.renew(app, bytes); err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if err := d.check(app, bytes); err != nil {
 		return err
 	}
