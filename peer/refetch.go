@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,9 +28,14 @@ func (v *verification) refetch(ctx context.Context, d release.Digest) error {
 	if err != nil {
 		return err
 	}
+	part := v.cache.partPath(d)
+	if err := v.claim(part, meta.Size); err != nil {
+		return err
+	}
+	defer v.disk.letGo(part)
 	v.cache.withdraw(d) // what was offered, if anything, is no longer there
-	most, head := int64(0), startHeadHash(v.cache.partPath(d))
-	err = v.cache.swarm.Fetch(ctx, torrent, v.cache.partPath(d), func(p swarm.Progress) {
+	most, head := int64(0), startHeadHash(part)
+	err = v.cache.swarm.Fetch(ctx, torrent, part, func(p swarm.Progress) {
 		if p.Done > most {
 			most = p.Done
 			beat()
@@ -51,6 +57,20 @@ func (v *verification) refetch(ctx context.Context, d release.Digest) error {
 	}
 	v.cache.offer(d)
 	return nil
+}
+
+// claim has the disk keep room for a download. What nobody needs goes for it, but no
+// release does: none was ordered in its place.
+func (v *verification) claim(part string, size int64) error {
+	c := claim{part: part, download: size}
+	err := v.disk.claim(part, c)
+	if !errors.Is(err, errOverBudget) {
+		return err
+	}
+	if err := v.cache.sweep(); err != nil {
+		return err
+	}
+	return v.disk.claim(part, c)
 }
 
 // torrentOf returns an artifact's torrent, from the state or from a seeder.

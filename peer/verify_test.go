@@ -148,6 +148,39 @@ func TestVerifyOfWhatIsLost(t *testing.T) {
 	}
 }
 
+// What is fetched again has to fit, as any fetch has, and drops no release for it.
+func TestVerifyKeepsTheBudget(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	r.cfg.DiskBudget = 8 << 20
+	a, one, _ := r.pair(App{Unpack: true, Keep: 10}, func(seed string) goods { return r.page(mebi(seed)) })
+	filler := r.path("filler")
+	digest := one.manifest.SHA256.String()
+	if err := os.Remove(r.path("cache", digest)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filler, make([]byte, 9<<19), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := r.verify("web", false)["artifact "+digest]
+	if c.State != admin.Damaged || !strings.Contains(c.Detail, "could not be fetched again: over budget: need 1.0 MiB in ") {
+		t.Errorf("without room: %+v", c)
+	}
+	if n := a.copier.fetchCount(one.manifest.InfoHash); n != 1 || !exists(r.path("apps/web/1/page")) {
+		t.Errorf("%d fetches, or the release is gone", n)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.verify("web", false)["artifact "+digest]; c.State != admin.Mended {
+		t.Errorf("with room: %+v", c)
+	}
+	a.stop(t)
+	if n := len(a.agent.disk.claims); n > 0 {
+		t.Errorf("%d claims are left", n)
+	}
+}
+
 func TestVerifyBesideADeploy(t *testing.T) {
 	r := newRig(t)
 	r.log = nopLog
