@@ -156,7 +156,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 		}},
 		{"in the temporary folder", func(t *testing.T, r *rig, _ goods, _ *record) {
 			mkdir(t, r.path("apps/web/.2.tmp-123/half"))
-			mkdir(t, r.path("apps/web/.1.tmp-old"))
+			mkdir(t, r.path("apps/web/.1.tmp-7"))
 		}},
 		{"after the rename, before its record", func(t *testing.T, r *rig, _ goods, _ *record) {
 			mkdir(t, r.path("apps/web/2/half"))

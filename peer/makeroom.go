@@ -99,7 +99,9 @@ func (h *host) drop(app string, rec *record, versions ...string) error {
 	var trouble error
 	for _, version := range versions {
 		trouble = errors.Join(trouble, aside(h.layout.app(app), version))
-		delete(rec.Staged, version)
+		if !isThere(h.layout.release(app, version)) { // else it would be nobody's from now on
+			delete(rec.Staged, version)
+		}
 	}
 	h.log.Info("old releases removed", zap.String("app", app), zap.Strings("versions", versions))
 	return store.Explain(errors.Join(trouble, h.state.putApp(app, *rec)))

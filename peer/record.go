@@ -23,6 +23,7 @@ type record struct {
 	Broken     string            `json:"broken,omitempty"`     // the version whose activation was the last to fail, until one succeeds
 	Activating *intent           `json:"activating,omitempty"` // set from before the link is swapped until the hook has ended
 	Staged     map[string]placed `json:"staged,omitempty"`     // by version
+	Placing    string            `json:"placing,omitempty"`    // the version whose folder is given its name; set until that is in Staged
 	Results    map[string]result `json:"results,omitempty"`    // by deploy
 	Accepted   uint64            `json:"accepted,omitempty"`   // the highest counter of a release that was trusted here
 	// AcceptedSHA256 is the digest of that release's manifest; zero in the
@@ -108,7 +109,7 @@ func (r *record) stage(p placed) {
 			p.Used = after(p.Used, other.Used)
 		}
 	}
-	r.Staged[p.Version] = p
+	r.Staged[p.Version], r.Placing = p, ""
 }
 
 // after is at, or the moment after before if the clock says otherwise.

@@ -32,27 +32,49 @@ func tidy(app string, rec record) error {
 	return trouble
 }
 
-// strays names temporary folders in an app's folder, and releases that the record
-// does not know: a kill came between their rename and its being written down.
+// strays names what an earlier life of crow left in an app's folder: its temporary
+// folders, and the release that a kill came to between its rename and its being
+// written down.
 func strays(app string, rec record) ([]string, error) {
+	stray, _, err := sift(app, rec)
+	return stray, err
+}
+
+// sift tells what crow left in an app's folder from what is somebody else's.
+func sift(app string, rec record) (stray, foreign []string, err error) {
 	entries, err := os.ReadDir(app)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("list %s: %w", app, err)
+		return nil, nil, fmt.Errorf("list %s: %w", app, err)
 	}
-	var names []string
 	for _, e := range entries {
 		name := e.Name()
 		_, staged := rec.Staged[name]
-		stray := e.IsDir() && release.ValidateVersion(name) == nil && !staged && name != rec.current && len(rec.Staged) > 0
-		if isTemp(name) || stray {
-			names = append(names, name)
+		switch {
+		case staged || name == rec.current || name == release.CurrentLink:
+		case isTemp(name) || name == rec.Placing && e.IsDir():
+			stray = append(stray, name)
+		default:
+			foreign = append(foreign, name)
 		}
 	}
-	return names, nil
+	return stray, foreign, nil
+}
+
+// maxForeign bounds the names in a line on what is not crow's.
+const maxForeign = 10
+
+// nameForeign says that an app's folder has more than crow put there.
+func nameForeign(app, folder string, rec record, log *zap.Logger) {
+	_, foreign, err := sift(folder, rec)
+	if err != nil || len(foreign) == 0 {
+		return // what cannot be listed is told of by tidy
+	}
+	log.Warn("an app's folder holds what crow did not put there; it is left alone", zap.String("app", app), zap.String("folder", folder),
+		zap.Int("count", len(foreign)), zap.Strings("names", foreign[:min(len(foreign), maxForeign)]))
 }
 
 // tidy removes what a kill left half-made in the apps' folders, before any job
-// works there.
+// works there, and names what it does not know.
 func (p *Peer) tidy() {
 	folders, err := os.ReadDir(p.agent.layout.apps())
 	if err != nil {
@@ -69,8 +91,10 @@ func (p *Peer) tidy() {
 		if s := p.agent.slots[f.Name()]; s != nil {
 			rec = s.rec
 		}
-		if err := tidy(filepath.Join(p.agent.layout.apps(), f.Name()), rec); err != nil {
+		folder := p.agent.layout.app(f.Name())
+		if err := tidy(folder, rec); err != nil {
 			p.log.Warn("could not remove leftovers", zap.String("app", f.Name()), zap.Error(err))
 		}
+		nameForeign(f.Name(), folder, rec, p.log)
 	}
 }

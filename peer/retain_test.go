@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"crow/internal/control"
 	"crow/internal/release"
 	"crow/internal/store"
 )
@@ -62,18 +66,67 @@ func TestReadOnlyFoldersAreRemoved(t *testing.T) {
 	}
 }
 
+// Only what crow names, or has noted, is crow's to remove.
 func TestTidySparesWhatItDoesNotKnow(t *testing.T) {
 	r := newRig(t)
-	for _, name := range []string{"1", "2", ".config", ".1.tmp-1"} {
+	ours := []string{".1.tmp-1", ".current.tmp-", ".2+a.tmp-3.tmp-456", "9"}
+	foreign := []string{".1.tmp-mine", ".config", ".tmp-1", "..tmp-1", "2", "backup", "backup.tmp-1", "shared"}
+	for _, name := range slices.Concat(ours, foreign, []string{"1", "3"}) {
 		mkdir(t, r.path("apps/web", name))
 	}
-	// Without any record the state folder was lost: nothing says what is stray.
-	if err := tidy(r.path("apps/web"), record{current: "1"}); err != nil {
+	rec := record{current: "1", Placing: "9", Staged: map[string]placed{"1": {}, "3": {}}}
+	if err := tidy(r.path("apps/web"), rec); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{".config", "1", "2"}) {
-		t.Errorf("left: %q", got)
+	want := slices.Sorted(slices.Values(slices.Concat(foreign, []string{"1", "3"})))
+	if got := names(t, r.path("apps/web")); !slices.Equal(got, want) {
+		t.Errorf("left: %q, want %q", got, want)
 	}
+}
+
+// What is not crow's outlives a start, deploys and gc, and one line at the start
+// names it.
+func TestForeignFoldersStay(t *testing.T) {
+	r := newRig(t)
+	r.live(App{Keep: 1}, r.goods("one"))
+	foreign := []string{"backup", "notes.txt", "uploads"}
+	for _, name := range []string{"backup/deep", "uploads"} {
+		mkdir(t, r.path("apps/web", name))
+	}
+	touch(t, r.path("apps/web/notes.txt"))
+	core, logged := observer.New(zap.WarnLevel)
+	r.log = zap.New(core)
+	a := r.start()
+	r.office.give(r.goods("two").order("d-2", "web", "2"))
+	r.office.await(t, "d-2", release.Active)
+	r.clear(false)
+	a.stop(t)
+	lines := logged.FilterField(zap.String("app", "web")).All()
+	if len(lines) != 1 || !strings.HasSuffix(lines[0].Message, "it is left alone") || fmt.Sprint(lines[0].ContextMap()["names"]) != fmt.Sprint(foreign) {
+		t.Errorf("logged: %+v", lines)
+	}
+	for _, name := range foreign {
+		if !exists(r.path("apps/web", name)) {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// A release whose folder a kill left without its record is crow's all the same.
+func TestKilledBeforeTheRecordOfAFolder(t *testing.T) {
+	r := newRig(t)
+	g := r.goods("one")
+	r.live(App{}, g)
+	a := r.start()
+	eventually(t, "it is up", func() bool { return a.copier.isOffered(g.manifest.InfoHash) })
+	mkdir(t, r.path("apps/other"))
+	j := newJob(a.agent.host, g.order("d-2", "other", "2"), record{}, control.JobReport{}, nil)
+	if err := j.build(t.Context()); err != nil || !exists(r.path("apps/other/2/artifact")) {
+		t.Fatal(err)
+	}
+	a.stop(t)
+	r.start()
+	eventually(t, "it is gone", func() bool { return !exists(r.path("apps/other/2")) })
 }
 
 // live brings a release live and ends the agent.

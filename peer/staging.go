@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ const tempMark = ".tmp-"
 // stage builds the release's folder beside the live one: in a temporary folder
 // that is synced and then renamed, so that a folder with a version's name is
 // always whole. The step that follows writes it down; after a kill before that
-// the folder is built again.
+// the folder is built again, as the record says whose it is.
 func (j *job) stage(ctx context.Context) error {
 	if j.isStaged() {
 		j.enter(release.Staged)
@@ -138,6 +139,9 @@ func (j *job) link(path string) error {
 // whole release of these bytes, or isStaged would have found it; it may be live all
 // the same, so the two change places in one step where the file system can.
 func (j *job) place(tmp string) error {
+	if err := j.notePlacing(); err != nil {
+		return err
+	}
 	app, dir := j.layout.app(j.name()), j.layout.release(j.name(), j.version())
 	err := unix.Renameat2(unix.AT_FDCWD, tmp, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
 	if err == nil {
@@ -150,6 +154,15 @@ func (j *job) place(tmp string) error {
 		return err
 	}
 	return store.SyncFolder(app)
+}
+
+// notePlacing writes down that a folder of that name is crow's, before it is.
+func (j *job) notePlacing() error {
+	if _, staged := j.rec.Staged[j.version()]; staged {
+		return nil
+	}
+	j.rec.Placing = j.version()
+	return j.save()
 }
 
 // relink makes a live release that is a file the cached one again, after the
@@ -179,6 +192,15 @@ func aside(app, version string) error {
 	return stage.Remove(tmp)
 }
 
+// isTemp reports whether crow gave that name to something temporary: a dot, a
+// version or the link's name, the mark, and what os.MkdirTemp puts behind it.
 func isTemp(name string) bool {
-	return strings.HasPrefix(name, ".") && strings.Contains(name, tempMark)
+	name, dotted := strings.CutPrefix(name, ".")
+	i := strings.LastIndex(name, tempMark)
+	if !dotted || i < 0 || name[:i] != release.CurrentLink && release.ValidateVersion(name[:i]) != nil {
+		return false
+	}
+	random := name[i+len(tempMark):]
+	_, err := strconv.ParseUint(random, 10, 64)
+	return random == "" || err == nil
 }
