@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"crow/internal/control"
 	"crow/internal/release"
 	"crow/internal/store"
 	"crow/peer/admin"
@@ -44,8 +45,8 @@ func (h *host) clear(ctx context.Context, dryRun bool) (admin.Cleared, error) {
 	done, err := h.clearOnce(ctx, false)
 	found.confirm()
 	out := found.sorted()
-	out.DryRun, out.Busy = false, done.out.Busy
-	h.log.Info("data_dir was cleared", zap.Int("removed", len(out.Removed)), zap.Int64("bytes", out.Bytes))
+	out.DryRun, out.Busy, out.Trouble = false, done.out.Busy, done.out.Trouble
+	h.log.Info("data_dir was cleared", zap.Int("removed", len(out.Removed)), zap.Int64("bytes", out.Bytes), zap.Any("trouble", out.Trouble))
 	return out, err
 }
 
@@ -68,7 +69,7 @@ func (c *clearing) sorted() admin.Cleared {
 }
 
 // clearOnce goes through all apps. One at which a job is keeps what it has, and
-// is named.
+// is named; one with trouble keeps nobody else from being cleared.
 func (h *host) clearOnce(ctx context.Context, dryRun bool) (*clearing, error) {
 	c, nothing := newClearing(h, dryRun), newClearing(h, dryRun)
 	var apps []string
@@ -76,9 +77,11 @@ func (h *host) clearOnce(ctx context.Context, dryRun bool) (*clearing, error) {
 		return nothing, err
 	}
 	for _, app := range apps {
-		if err := c.lentApp(ctx, app); err != nil {
+		err := c.lentApp(ctx, app)
+		if ctx.Err() != nil {
 			return nothing, err // a chore may go on with c
 		}
+		c.trouble(app, err)
 	}
 	needed := map[release.Digest]bool{}
 	err := h.ask(ctx, func(a *agent) {
@@ -87,16 +90,24 @@ func (h *host) clearOnce(ctx context.Context, dryRun bool) (*clearing, error) {
 		}
 	})
 	if err == nil {
-		err = c.artifacts(needed)
+		c.trouble("", c.artifacts(needed))
 	}
 	return c, err
+}
+
+// trouble notes what kept an app, or without one the cache, from being cleared.
+func (c *clearing) trouble(app string, err error) {
+	if err == nil {
+		return
+	}
+	c.out.Trouble = append(c.out.Trouble, admin.Trouble{App: app, Error: err.Error()})
 }
 
 // lentApp clears one app with the record that the loop lends. To look, a copy of
 // it will do.
 func (c *clearing) lentApp(ctx context.Context, app string) error {
 	var ended chan struct{}
-	var trouble error
+	var trouble, unreadable error
 	var copied record
 	var versions []string
 	looked := false
@@ -105,7 +116,10 @@ func (c *clearing) lentApp(ctx context.Context, app string) error {
 		switch {
 		case s == nil:
 			return
-		case !s.isIdle() || s.rec.unreadable != nil:
+		case s.rec.unreadable != nil:
+			unreadable = s.rec.unreadable
+			return
+		case !s.isIdle():
 			c.out.Busy = append(c.out.Busy, app)
 			return
 		}
@@ -120,7 +134,7 @@ func (c *clearing) lentApp(ctx context.Context, app string) error {
 	case ended != nil:
 		return wait(ctx, ended, &trouble)
 	case !looked:
-		return nil
+		return unreadable
 	}
 	return c.app(app, &copied, versions)
 }
@@ -153,8 +167,8 @@ func (c *clearing) app(app string, rec *record, versions []string) error {
 	for _, name := range left {
 		c.note(admin.Leftover, app+"/"+name, filepath.Join(folder, name))
 	}
-	c.doomed[app] = versions
 	if c.out.DryRun {
+		c.doomed[app] = versions
 		return nil
 	}
 	return errors.Join(c.drop(app, rec, versions...), tidy(folder, *rec))
@@ -211,19 +225,41 @@ func clearAlone(cfg Config, dryRun bool, log *zap.Logger) (out admin.Cleared, er
 	}
 	h := &host{cfg: cfg, layout: l, state: s, cache: newCache(l.cache(), s, nobody{}, log), log: log}
 	orders := sane(s.orders(), log)
-	c, needed := newClearing(h, dryRun), map[release.Digest]bool{}
-	for _, app := range slices.Sorted(maps.Keys(records)) {
-		if err := c.deadApp(&slot{rec: records[app], order: orderOf(orders, app)}, app, needed); err != nil {
-			return c.out, err
-		}
-	}
+	c := newClearing(h, dryRun)
+	c.dead(records, orders)
+	return c.sorted(), nil
+}
+
+// dead clears all that an agent which does not run has left. The cache is left alone
+// if what an app's releases need is not known.
+func (c *clearing) dead(records map[string]record, orders control.Orders) {
+	needed, known := map[release.Digest]bool{}, true
 	for _, o := range orders.Orders {
 		needed[o.Manifest.SHA256] = true
 	}
-	h.cache.needed.Store(&needed)
-	err = c.artifacts(needed)
-	return c.sorted(), err
+	for _, app := range slices.Sorted(maps.Keys(records)) {
+		s := &slot{rec: records[app], order: orderOf(orders, app)}
+		if s.rec.unreadable != nil {
+			known = false
+			c.trouble(app, s.rec.unreadable)
+			continue
+		}
+		c.trouble(app, c.app(app, &s.rec, s.surplus(c.keep(app))))
+		s.needs(needed, c.doomed[app])
+	}
+	if known {
+		c.cache.needed.Store(&needed)
+		c.trouble("", c.artifacts(needed))
+	} else {
+		c.trouble("", errNotKnown)
+	}
+	if !c.out.DryRun {
+		c.confirm()
+	}
 }
+
+// errNotKnown keeps all artifacts.
+var errNotKnown = errors.New("left alone, since what that app's releases are made of is not known")
 
 // isOwn refuses to work in another user's state folder: the agent could not read
 // what is written there, and would refuse all orders.
@@ -236,14 +272,4 @@ func isOwn(folder string) error {
 		return fmt.Errorf("%w user %d: %s is that of user %d, who has to clear it while no agent runs", release.ErrInvalid, os.Geteuid(), folder, owner)
 	}
 	return nil
-}
-
-// deadApp clears the app of an agent that does not run, and says what it needs.
-func (c *clearing) deadApp(s *slot, app string, needed map[release.Digest]bool) error {
-	if s.rec.unreadable != nil {
-		return s.rec.unreadable // what its releases need is not known
-	}
-	versions := s.surplus(c.keep(app))
-	s.needs(needed, versions)
-	return c.app(app, &s.rec, versions)
 }

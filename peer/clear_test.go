@@ -139,6 +139,65 @@ func TestClearPassesOverBusyApps(t *testing.T) {
 	r.office.await(t, "d-1", release.Active)
 }
 
+// One app that cannot be cleared is named, and keeps no other from it.
+func TestClearGoesOnPastTrouble(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		t.Run(fmt.Sprint("agent runs: ", running), func(t *testing.T) {
+			r := newRig(t)
+			r.log = nopLog
+			r.ownDisk("64m")
+			r.cluttered()
+			a := r.start()
+			r.office.give(r.page("db").order("d-db", "db", "1"))
+			r.office.await(t, "d-db", release.Active)
+			a.stop(t)
+			if running {
+				r.start()
+				eventually(t, "it answers", func() bool { _, err := Clear(t.Context(), r.cfg, true, nopLog); return err == nil })
+			}
+			for _, app := range []string{"db", "web"} {
+				mkdir(t, r.path("apps", app, ".7.tmp-1"))
+			}
+			thaw := r.freeze("apps/db")
+			out, err := Clear(t.Context(), r.cfg, false, nopLog)
+			if err != nil || len(out.Trouble) != 1 || out.Trouble[0].App != "db" || !strings.Contains(out.Trouble[0].Error, ".7.tmp-1") {
+				t.Errorf("%+v, %v", out.Trouble, err)
+			}
+			if got := itemsOf(out); len(got) != 5 || !slices.Contains(got, "release web@0") || slices.Contains(got, "leftover db/.7.tmp-1") {
+				t.Errorf("removed %q", got)
+			}
+			if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{"2", "3", "current"}) {
+				t.Errorf("left: %q", got)
+			}
+			thaw()
+			if got := itemsOf(r.clear(false)); !slices.Equal(got, []string{"leftover db/.7.tmp-1"}) {
+				t.Errorf("once it can be, %q is removed", got)
+			}
+		})
+	}
+}
+
+// An app of which nobody knows what it needs keeps its artifacts, and no other
+// app's releases.
+func TestClearBesideAnUnreadableRecord(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	all := r.cluttered()
+	if err := os.WriteFile(r.path("state/docs/app/db"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := Clear(t.Context(), r.cfg, false, nopLog)
+	if err != nil || len(out.Trouble) != 2 || out.Trouble[0].App != "db" || out.Trouble[1].App != "" {
+		t.Errorf("%+v, %v", out.Trouble, err)
+	}
+	if got := itemsOf(out); !slices.Equal(got, []string{"release web@0", "release web@1"}) {
+		t.Errorf("removed %q", got)
+	}
+	if !exists(r.path("cache", all[0].manifest.SHA256.String())) {
+		t.Error("an artifact is gone")
+	}
+}
+
 func TestClearWithoutItsAgent(t *testing.T) {
 	r := newRig(t)
 	if _, err := Clear(t.Context(), r.cfg, true, nopLog); !errors.Is(err, release.ErrInvalid) {

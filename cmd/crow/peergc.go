@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 const peerGCHelp = `Removes from this host's data_dir what nobody needs: releases beyond keep (never the live
 one, the one before, or one that is ordered), artifacts of no release, and what was cut short.
 The agent does it if it runs; else it is done here, and only as the agent's own user. An
-agent does the same after each deploy: this is for a keep that was lowered, and to look.`
+agent does the same after each deploy: this is for a keep that was lowered, and to look.
+What cannot be removed is named at the end, with exit code 1; all else goes.`
 
 // peerGC is the command that clears a host's disk.
 func (a *app) peerGC() *cli.Command {
@@ -33,10 +35,11 @@ func (a *app) peerGC() *cli.Command {
 				return clearFault(err)
 			}
 			if s.output != outputText {
-				return s.writeJSON(out)
+				err = s.writeJSON(out)
+			} else {
+				writeCleared(s, out)
 			}
-			writeCleared(s, out)
-			return nil
+			return cmp.Or(err, troubleFault(out.Trouble))
 		}),
 	}
 }
@@ -51,6 +54,21 @@ func clearFault(err error) error {
 		f.kind = usage
 	}
 	return f
+}
+
+// troubleFault is what could not be cleared while all else was.
+func troubleFault(all []admin.Trouble) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var words []string
+	for _, t := range all {
+		words = append(words, cmp.Or(t.App, "cache")+": "+t.Error)
+	}
+	return &fault{
+		kind: unexpected, text: "gc: not all could be cleared: " + release.Printable(strings.Join(words, "; ")),
+		hint: "mend that, and run it again: all else is done",
+	}
 }
 
 func writeCleared(s *session, out admin.Cleared) {

@@ -41,6 +41,14 @@ type Cleared struct {
 	Removed []Item   `json:"removed"`
 	Bytes   int64    `json:"bytes"` // of disk that this freed
 	Busy    []string `json:"busy"`  // apps that were passed over, as a deploy is under way
+	// Trouble is what could not be cleared, and why; all else was.
+	Trouble []Trouble `json:"trouble,omitempty"`
+}
+
+// Trouble is why an app, or the cache, could not be cleared.
+type Trouble struct {
+	App   string `json:"app,omitempty"` // empty: the cache
+	Error string `json:"error"`
 }
 
 // Item is one thing that was removed.
