@@ -41,7 +41,8 @@
 //
 // But two hooks of one app must not run at once, so the next Run with the same
 // Command.Record first waits until that hook has ended, and ends its process
-// group when its time is over. The record names the hook by process id and start
+// group when its time is over, by the clock that counts from the boot: the one on
+// the wall may have been set since. The record names the hook by process id and start
 // time, which no later process has together. A lock that the hook inherits
 // would be simpler, but a server that it leaves behind inherits it too and
 // would hold it for ever, and a script that uses the descriptor for itself

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // errBusy is the error of a Run that could not begin, because an earlier hook
@@ -27,10 +29,11 @@ const maxRecordLen = 4 << 10
 
 // record is what the file notes of a hook that runs.
 type record struct {
-	ID       string    `json:"id"`       // random; in the hook's environment
-	Boot     string    `json:"boot"`     // of the kernel: a reboot ends every hook
-	Deadline time.Time `json:"deadline"` // when its time is over
-	Process  ident     `json:"process"`  // zero until it has been started
+	ID       string        `json:"id"`             // random; in the hook's environment
+	Boot     string        `json:"boot"`           // of the kernel: a reboot ends every hook
+	Ends     time.Duration `json:"ends,omitempty"` // when its time is over, by the clock of uptime
+	Deadline time.Time     `json:"deadline"`       // the same by the wall clock, for an earlier crow, which wrote no more
+	Process  ident         `json:"process"`        // zero until it has been started
 
 	path string
 }
@@ -44,7 +47,11 @@ func newRecord(path string, timeout time.Duration) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("note hook: %w", err)
 	}
-	r := &record{ID: rand.Text(), Boot: boot, Deadline: time.Now().Add(timeout), path: path}
+	up, err := uptime()
+	if err != nil {
+		return nil, fmt.Errorf("note hook: %w", err)
+	}
+	r := &record{ID: rand.Text(), Boot: boot, Ends: up + timeout, Deadline: time.Now().Add(timeout), path: path}
 	return r, r.save()
 }
 
@@ -124,9 +131,27 @@ func readRecord(path string) (*record, error) {
 	return r, nil
 }
 
+// uptime is how long the kernel has been up, as every process of this boot reads it,
+// whatever is done to the clock on the wall. What the machine sleeps does not count,
+// as it does not for the timers of this process.
+func uptime() (time.Duration, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return time.Duration(t.Nano()), err
+}
+
+// left is how much of its time the hook has left.
+func (r *record) left() (time.Duration, error) {
+	if r.Ends == 0 {
+		return time.Until(r.Deadline), nil
+	}
+	up, err := uptime()
+	return r.Ends - up, err
+}
+
 // awaitOther waits for the hook of an earlier agent, which may have died or be
 // in another goroutine, and ends its process group when its time is over; at
-// the latest after limit, as clocks may have been set.
+// the latest after limit, whatever the record says.
 func awaitOther(ctx context.Context, path string, limit time.Duration) error {
 	if path == "" {
 		return nil
@@ -142,7 +167,11 @@ func awaitOther(ctx context.Context, path string, limit time.Duration) error {
 	if err != nil || p == nil {
 		return err
 	}
-	end := time.Now().Add(min(time.Until(r.Deadline), limit))
+	left, err := r.left()
+	if err != nil {
+		return fmt.Errorf("look for an earlier hook: %w", err)
+	}
+	end := time.Now().Add(min(left, limit))
 	for p.alive() {
 		switch {
 		case ctx.Err() != nil:

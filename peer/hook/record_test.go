@@ -103,6 +103,33 @@ func TestAgentKilledHookHangs(t *testing.T) {
 	}
 }
 
+// TestClockJumpsWhileAHookIsAlone sets the clock forward, for all that the record
+// shows, and back: the first hook has its time, and no more.
+func TestClockJumpsWhileAHookIsAlone(t *testing.T) {
+	for _, jump := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		c := script(t, exclusive)
+		c.Record, c.Timeout = filepath.Join(c.Dir, "record"), 3*time.Second
+		if err := os.WriteFile(filepath.Join(c.Dir, "wait"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		first := kill9(t, startAgent(t, c), c.Record)
+		r, err := readRecord(c.Record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Deadline = r.Deadline.Add(-jump)
+		if err := r.save(); err != nil {
+			t.Fatal(err)
+		}
+		run(t, c, "status 9")
+		if took := time.Since(begun); took < 3*time.Second || took > 5*time.Second {
+			t.Errorf("clock jumped by %s: the first hook had %s", jump, took)
+		}
+		wantDead(t, first.PID)
+	}
+}
+
 // TestServerDoesNotHoldTheRecord leaves a server behind, in either order of
 // the agent's and the hook's end.
 func TestServerDoesNotHoldTheRecord(t *testing.T) {
@@ -143,7 +170,7 @@ func TestAgentKilledBeforeTheNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Process = ident{}
-	r.Deadline = time.Now()
+	r.Ends, r.Deadline = 0, time.Now() // as an earlier crow noted it
 	if err := r.save(); err != nil {
 		t.Fatal(err)
 	}
