@@ -17,12 +17,19 @@ import (
 // old one.
 const linkTemp = "." + release.CurrentLink + tempMark
 
+// reasonAgain is told while a release is set live that an earlier life began with.
+const reasonAgain = "it goes live once more, hook included: the agent ended while it was at it"
+
 // activate sets the staged release live: it writes down that it will, swaps the
 // link, runs the hook and writes down the result. A kill at any point leaves a
 // record by which the next life does what is missing; only the hook may so run
 // twice.
 func (j *job) activate(life context.Context) error {
 	began := time.Now()
+	if j.rec.hasBegun(j.order) {
+		j.report.Reason = reasonAgain
+		j.log.Warn("release is set live once more: the agent ended while it was at it")
+	}
 	j.rec.Activating = &intent{Deploy: j.order.Deploy, Version: j.version()}
 	if err := j.save(); err != nil {
 		return at(stepActivate, err)
@@ -36,6 +43,7 @@ func (j *job) activate(life context.Context) error {
 		return err
 	}
 	j.rec.succeed(j.placed())
+	j.report.Reason = ""
 	final := j.report
 	final.Phase = release.Active
 	j.rec.conclude(final, time.Now())

@@ -254,7 +254,7 @@ func mkdir(t *testing.T, path string) {
 func TestStoppedInHookIsNoFailure(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()
-	r.cfg.Apps["web"] = r.hook(App{}, "cd "+dir+"; echo begin >> log; [ -e go ] || sleep 60; echo end >> log")
+	r.cfg.Apps["web"] = r.hook(App{}, "cd "+dir+"; echo begin >> log; [ -e go ] || sleep 60; until [ -e on ]; do sleep 0.01; done; echo end >> log")
 	g := r.goods("build")
 	a := r.start()
 	r.office.give(g.order("d-1", "web", "1"))
@@ -268,7 +268,14 @@ func TestStoppedInHookIsNoFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start()
-	r.office.await(t, "d-1", release.Active)
+	r.office.until(t, "word that it is done again", func() bool {
+		j, _ := r.office.job("d-1")
+		return j.Phase == release.Activating && j.Reason == reasonAgain
+	})
+	touch(t, filepath.Join(dir, "on"))
+	if got := r.office.await(t, "d-1", release.Active); got.Reason != "" || got.Hook == nil || got.Hook.Exit != 0 {
+		t.Errorf("report is %+v", got)
+	}
 	if got := lines(log); !slices.Equal(got, []string{"begin", "begin", "end"}) {
 		t.Errorf("hooks: %q", got)
 	}
