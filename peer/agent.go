@@ -1,7 +1,9 @@
 package peer
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -30,6 +32,14 @@ type agent struct {
 	lost    chan release.Digest
 	jobs    sync.WaitGroup
 	changed change // since the last report
+	ground
+}
+
+// ground is what the loop knows of data_dir as a whole.
+type ground struct {
+	trouble string         // why no job can be begun; empty: none
+	orders  control.Orders // the last that were taken, for when there is no trouble any more
+	anew    string         // why this life found nothing there, until a seeder's orders have come
 }
 
 // helpers are whom the loop speaks to.
@@ -125,17 +135,19 @@ func (a *agent) update(ctx context.Context, u update) {
 		a.useKeys(*u.orders)
 		a.swarm.SetTrackers(u.orders.Trackers)
 		a.take(ctx, *u.orders)
+		a.anew = ""
 		a.needs()
 	}
 }
 
 // take makes orders the wanted state of all apps.
 func (a *agent) take(ctx context.Context, o control.Orders) {
+	a.orders = o
 	wanted := map[string]*control.Order{}
 	for _, order := range o.Orders {
 		wanted[order.Manifest.App] = &order
 		if a.slots[order.Manifest.App] == nil {
-			a.slots[order.Manifest.App] = &slot{rec: a.state.app(a.layout, order.Manifest.App)}
+			a.slots[order.Manifest.App] = a.newSlot(order.Manifest.App)
 		}
 	}
 	for app, s := range a.slots {
@@ -146,6 +158,15 @@ func (a *agent) take(ctx context.Context, o control.Orders) {
 		}
 	}
 	a.changed = changeUrgent
+}
+
+// newSlot reads an app's record, unless that could take for ever: then it is read
+// when a job is to be begun.
+func (a *agent) newSlot(app string) *slot {
+	if a.trouble != "" {
+		return &slot{rec: record{unreadable: errors.New(a.trouble)}}
+	}
+	return &slot{rec: a.state.app(a.layout, app), anew: a.anew}
 }
 
 // consider brings a slot closer to its order: lets a job go on, stops one that
@@ -172,15 +193,18 @@ func (a *agent) consider(ctx context.Context, s *slot) {
 		return
 	}
 	if s.order == nil {
+		s.anew = ""
 		return
 	}
-	s.reread(a.state, a.layout)
+	if a.trouble == "" {
+		s.reread(a.state, a.layout)
+	}
 	p, report := decide(*s.order, s.rec)
 	if p == planRun {
 		a.start(ctx, s, report, false)
 		return
 	}
-	s.verdict = &report
+	s.verdict, s.anew = &report, ""
 	if p == planKeep {
 		a.log.Info("release is live already", zap.String("app", report.App),
 			zap.Stringer("release", s.order.Manifest.Ref()), zap.String("deploy", report.Deploy))
@@ -190,8 +214,15 @@ func (a *agent) consider(ctx context.Context, s *slot) {
 // start begins a job for a slot's order. The artifact is held before anything
 // else can find that nobody needs it.
 func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, repair bool) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || repair && a.trouble != "" {
 		return
+	}
+	if a.trouble != "" {
+		s.verdict = pending(*s.order)
+		return
+	}
+	if !repair {
+		report.Reason, s.anew, s.moved = s.anew, "", ""
 	}
 	work, cancel := context.WithCancel(ctx)
 	s.job = &running{
@@ -273,13 +304,13 @@ func (a *agent) tell() {
 		Host: a.cfg.Name, Boot: a.boot, Seq: a.seq, Running: map[string]string{}, Staged: map[string][]string{}, Limits: a.limits,
 	}
 	for app, s := range a.slots {
-		if s.rec.current != "" {
-			r.Running[app] = s.rec.current
+		if version := s.running(); version != "" {
+			r.Running[app] = version
 		}
 		if len(s.rec.Staged) > 0 {
 			r.Staged[app] = slices.Sorted(maps.Keys(s.rec.Staged))
 		}
-		r.Jobs = append(r.Jobs, s.reports()...)
+		r.Jobs = append(r.Jobs, s.explained(cmp.Or(a.trouble, s.why()))...)
 	}
 	a.report.offer(r, a.changed == changeUrgent)
 	a.changed = changeNone

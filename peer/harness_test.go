@@ -62,6 +62,7 @@ func quick() timing {
 		stall: patience, poll: 2 * time.Second, answer: 50 * time.Millisecond, idle: 10 * time.Millisecond,
 		retryMin: 5 * time.Millisecond, retryMax: 50 * time.Millisecond, taken: 20 * time.Millisecond,
 		report: 5 * time.Millisecond, neighbours: 20 * time.Millisecond,
+		look: 20 * time.Millisecond, silent: patience,
 	}
 }
 

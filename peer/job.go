@@ -218,6 +218,7 @@ func (j *job) fail(err error) {
 
 // conclude writes down how far a deploy came that goes no further.
 func (j *job) conclude() error {
+	j.report.Reason = ""
 	j.rec.conclude(j.report, time.Now())
 	return at(stepStage, j.save())
 }

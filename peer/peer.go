@@ -38,6 +38,7 @@ type Options struct {
 	Log     *zap.Logger
 
 	safe transport.Security // of the config's tls; opened by New
+	anew string             // why an agent begins without what an earlier one had; empty: it does not
 }
 
 // node is this host's part in the swarm.
@@ -60,7 +61,9 @@ type Peer struct {
 	metrics *httpserve.Server // nil: no metrics_listen
 	dropped *droplist
 	local   *local
+	lookout *lookout
 	agent   *agent
+	again   func() (*Peer, error) // makes another of the same config
 }
 
 // New checks the config, locks data_dir, reads what an earlier life left in it
@@ -87,6 +90,10 @@ func open(c Config, opts Options, t timing, join func(swarm.Config) (node, error
 		return nil, err
 	}
 	p := &Peer{log: opts.Log, safe: opts.safe, keyed: c.GossipKeyFile != "", dropped: newDroplist()}
+	p.again = func() (*Peer, error) {
+		opts.anew = reasonLost
+		return open(c, opts, t, join)
+	}
 	if err := p.bind(c, opts, t, join); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
@@ -137,6 +144,9 @@ func (p *Peer) bind(c Config, opts Options, t timing, join func(swarm.Config) (n
 	}
 	if p.agent, err = newAgent(c, opts, t, p, m); err != nil {
 		return err
+	}
+	if p.lookout, err = newLookout(p.agent.host); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
 	}
 	p.local = newLocal(p.agent.host)
 	return nil
@@ -193,7 +203,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 	a := &agent{
 		host: h, boot: rand.Text(), slots: map[string]*slot{},
 		helpers: helpers{swarm: p.swarm, members: p.gossip.Members, setKeys: p.setKeys, metrics: m, idle: http.CloseIdleConnections},
-		events:  make(chan event), updates: make(chan update), lost: make(chan release.Digest),
+		events:  make(chan event), updates: make(chan update), lost: make(chan release.Digest), ground: ground{anew: opts.anew},
 	}
 	for app, rec := range records {
 		a.slots[app] = &slot{rec: rec}
@@ -222,8 +232,22 @@ func (p *Peer) GossipAddr() netip.AddrPort { return p.gossip.Addr() }
 
 // Run works until ctx ends or a listener breaks. When it returns, jobs have
 // stopped, the fleet has been told goodbye and nothing is left running. It can
-// be called once.
+// be called once. A data_dir that is removed under it has it begin anew, as a
+// restart would.
 func (p *Peer) Run(ctx context.Context) error {
+	for {
+		err := p.live(ctx)
+		if ctx.Err() != nil || !errors.Is(err, errRemoved) {
+			return err
+		}
+		if p, err = p.again(); err != nil {
+			return fmt.Errorf("begin anew, as data_dir was removed or replaced: %w", err)
+		}
+	}
+}
+
+// live is one life of the agent.
+func (p *Peer) live(ctx context.Context) error {
 	if !p.safe.On() {
 		p.log.Warn("tls is off: whoever reaches this host's ports can speak to its agent")
 	}
@@ -236,6 +260,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	g.Go(func() error { return p.gossip.Run(ctx) })
 	g.Go(func() error { return p.safe.WatchExpiry(ctx, p.log) })
 	g.Go(func() error { return p.local.run(ctx) })
+	g.Go(func() error { return p.lookout.run(ctx) })
 	if p.metrics != nil {
 		g.Go(func() error { return p.metrics.Run(ctx) })
 	}

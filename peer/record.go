@@ -159,8 +159,11 @@ func (r record) clone() record {
 
 // surplus names the staged versions to remove so that keep of them stay: the
 // longest unused ones, and never one that is live, good, previous or wanted.
-func (r record) surplus(keep int, wanted string) []string {
-	spared := map[string]bool{r.current: true, wanted: true}
+func (r record) surplus(keep int, wanted ...string) []string {
+	spared := map[string]bool{r.current: true}
+	for _, version := range wanted {
+		spared[version] = true
+	}
 	for _, p := range []*placed{r.Good, r.Previous} {
 		if p != nil {
 			spared[p.Version] = true

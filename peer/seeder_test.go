@@ -32,6 +32,7 @@ type office struct {
 	limits   *control.WantedLimits
 	hosts    map[string]control.Hello
 	hellos   int
+	boots    map[string]bool // that said hello
 	polls    int
 	heard    uint64 // revision that the last poll had
 	asked    int    // for torrents
@@ -48,7 +49,7 @@ func newOffice(t testing.TB) *office {
 	t.Helper()
 	o := &office{
 		addr: "127.0.0.1:0", torrents: map[release.Digest][]byte{}, newest: map[string]control.Report{},
-		history: map[string][]release.Phase{}, changed: make(chan struct{}),
+		history: map[string][]release.Phase{}, boots: map[string]bool{}, changed: make(chan struct{}),
 	}
 	o.start(t)
 	t.Cleanup(o.kill)
@@ -143,6 +144,7 @@ func (o *office) hello(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.hellos++
+	o.boots[h.Boot] = true
 	defer o.change()
 	if o.taken {
 		fail(w, control.CodeTaken, "another live host has that name")

@@ -16,6 +16,8 @@ type slot struct {
 	verdict *control.JobReport // on the order, when no job works on it
 	job     *running           // at most one for each app
 	chore   bool               // something else has the record, and gives it back
+	moved   string             // where the link leads, if somebody else has set it
+	anew    string             // why the next job brings back what was there already; empty: it was not
 }
 
 // isIdle reports whether the record is the loop's own.
@@ -30,13 +32,13 @@ func (s *slot) spare() []string {
 	return s.surplus(0)
 }
 
-// surplus is the record's, with what is ordered.
+// surplus is the record's, with what is ordered and where the link leads.
 func (s *slot) surplus(keep int) []string {
 	wanted := ""
 	if s.order != nil {
 		wanted = s.order.Manifest.Version
 	}
-	return s.rec.surplus(keep, wanted)
+	return s.rec.surplus(keep, wanted, s.moved)
 }
 
 // running is a job under way.
@@ -97,6 +99,46 @@ func (s *slot) reports() []control.JobReport {
 		all = append(all, last)
 	}
 	return all
+}
+
+// vital names the releases that are live or ordered, and on disk.
+func (s *slot) vital() (versions []string) {
+	for version := range s.rec.Staged {
+		if version == s.rec.current || s.order != nil && s.order.Manifest.Version == version {
+			versions = append(versions, version)
+		}
+	}
+	return versions
+}
+
+// explained are the reports, with what there is to say of the order beside them.
+func (s *slot) explained(why string) []control.JobReport {
+	all := s.reports()
+	for i := range all {
+		if why != "" && all[i].Phase != release.Failed && s.order != nil && all[i].Deploy == s.order.Deploy {
+			all[i].Reason = shorten(why, control.MaxReasonLen)
+		}
+	}
+	return all
+}
+
+// why is what there is to say of a link that somebody else has set.
+func (s *slot) why() string {
+	if s.moved == "" {
+		return ""
+	}
+	return "its current was set to " + s.moved + " by somebody else: set it back, deploy, or restart the agent"
+}
+
+// running is the version that the link leads to; empty if it is none of crow's.
+func (s *slot) running() string {
+	switch {
+	case s.moved == "":
+		return s.rec.current
+	case release.ValidateVersion(s.moved) != nil:
+		return ""
+	}
+	return s.moved
 }
 
 // needs adds the artifacts that the app's releases are made of, but for those

@@ -103,16 +103,21 @@ func (s state) app(layout layout, name string) record {
 			r.unreadable = unreadable(layout.record(name), err)
 		}
 	}
-	r.current = layout.current(name)
-	if r.Good != nil && !isFolder(layout.release(name, r.Good.Version)) {
+	layout.settle(name, &r)
+	return r
+}
+
+// settle sets an app's record right by what is on disk.
+func (l layout) settle(app string, r *record) {
+	r.current = l.current(app)
+	if r.Good != nil && !isFolder(l.release(app, r.Good.Version)) {
 		r.Good = nil // it was lost, and is not live whatever the link says
 	}
 	for version := range r.Staged {
-		if !isFolder(layout.release(name, version)) {
+		if !isFolder(l.release(app, version)) {
 			delete(r.Staged, version)
 		}
 	}
-	return r
 }
 
 // unreadable words what to do about an app's record at path.
@@ -236,6 +241,9 @@ func (l layout) make() error {
 
 // record is the document of an app's record, as package store lays it out.
 func (l layout) record(app string) string { return filepath.Join(l.state(), "docs", kindApp, app) }
+
+// lock is the file by which package store keeps other agents away.
+func (l layout) lock() string { return filepath.Join(l.state(), "lock") }
 
 func (l layout) hooks() string { return filepath.Join(l.state(), "hooks") }
 

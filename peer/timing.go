@@ -19,6 +19,8 @@ type timing struct {
 	taken      time.Duration // pause after another host was found to have the name
 	report     time.Duration // between reports of mere progress, until a seeder says otherwise
 	neighbours time.Duration // between hints from gossip to a transfer
+	look       time.Duration // between looks at what is on disk
+	silent     time.Duration // how long the disk has to answer one
 }
 
 // defaultTiming suits a datacenter: a seeder that restarts is found again
@@ -28,6 +30,7 @@ func defaultTiming() timing {
 		stall: 5 * time.Minute, poll: control.MaxWait / 2, answer: 500 * time.Millisecond, idle: time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 3 * time.Second, taken: 30 * time.Second,
 		report: time.Second, neighbours: 3 * time.Second,
+		look: 30 * time.Second, silent: 15 * time.Second,
 	}
 }
 

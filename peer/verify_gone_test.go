@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"crow/internal/release"
 	"crow/peer/admin"
@@ -17,7 +18,7 @@ func TestVerifyOfAFolderThatIsGone(t *testing.T) {
 	for _, app := range []App{{Unpack: true}, {}} {
 		t.Run(fmt.Sprint("unpack: ", app.Unpack), func(t *testing.T) {
 			r := newRig(t)
-			r.log = nopLog
+			r.log, r.timing.look = nopLog, time.Hour
 			stock, file := r.goods, "artifact"
 			if app.Unpack {
 				stock, file = r.page, "page"

@@ -21,7 +21,7 @@ func (b *books) app(name string) (control.AppStatus, error) {
 		}
 		if d != nil && !d.Rollout.FetchOnly {
 			a.Wanted, a.Deploy = d.Manifest.Version, d.ID
-			if j, said := h.jobs[name]; a.Wanted != version || said && j.Deploy == d.ID && j.Phase == release.Failed {
+			if j, said := h.jobs[name]; a.Wanted != version || said && j.Deploy == d.ID && (j.Phase == release.Failed || j.Reason != "") {
 				a.Drift = b.drift(h, d)
 			}
 		}
@@ -46,6 +46,10 @@ func (b *books) drift(h *host, d *deploy) string {
 		return "its agent was stopped, last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
 	case h.State != control.HostAlive:
 		return "not reachable: last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
+	case said && j.Phase == release.Active && j.Reason != "":
+		return j.Reason // it was, and has found out since that there is more to say
+	case said && j.Reason != "":
+		return "it is " + j.Phase.String() + ": " + j.Reason
 	case said && (d.lets(h) || j.Phase < release.Staged):
 		return "it is " + j.Phase.String()
 	case d.lets(h):

@@ -61,7 +61,9 @@ func (d *Dir) makeKind(folder string) error {
 	if _, err := os.Stat(folder); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(folder, dirMode); err != nil {
+	// Only the last folder: where the rest is gone, as from under a mount, nothing
+	// of the store's belongs.
+	if err := os.Mkdir(folder, dirMode); err != nil {
 		return err
 	}
 	return SyncFolder(d.docs())

@@ -1,0 +1,189 @@
+package peer
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
+
+	"crow/internal/release"
+)
+
+// watchLog has the rig log to what it returns.
+func (r *rig) watchLog() *observer.ObservedLogs {
+	core, logged := observer.New(zap.ErrorLevel)
+	r.log = zap.New(core)
+	return logged
+}
+
+// logged waits for a line that names a path and says what to do.
+func logged(t *testing.T, all *observer.ObservedLogs, message, path string) {
+	t.Helper()
+	eventually(t, "log of "+message, func() bool {
+		return slices.ContainsFunc(all.All(), func(e observer.LoggedEntry) bool {
+			fields := e.ContextMap()
+			return strings.Contains(e.Message, message) && fields["path"] == path && fields["hint"] != ""
+		})
+	})
+}
+
+// What is removed under a running agent is noticed, told and brought back.
+func TestRemovedUnderTheAgent(t *testing.T) {
+	tests := []struct {
+		name          string
+		remove        []string
+		message, path string
+		fetches       int
+		anew          bool // in a life of its own
+	}{
+		{"live release", []string{"apps/web/2"}, "removed under the agent", "apps/web", 1, false},
+		{"link", []string{"apps/web/current"}, "removed under the agent", "apps/web", 1, false},
+		{"app", []string{"apps/web"}, "removed under the agent", "apps/web", 1, false},
+		{"all apps", []string{"apps"}, "removed under the agent", "apps", 1, false},
+		{"cache and release", []string{"cache", "apps/web/2"}, "removed under the agent", "cache", 2, false},
+		{"state", []string{"state"}, "removed or replaced under the agent", "", 2, true},
+		{"data_dir", []string{"."}, "removed or replaced under the agent", "", 2, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			all := r.watchLog()
+			r.cfg.DataDir = filepath.Join(r.cfg.DataDir, "data")
+			dir := t.TempDir()
+			ran, on := filepath.Join(dir, "ran"), filepath.Join(dir, "on")
+			touch(t, on)
+			app := r.hook(App{Unpack: true}, "cat page >> "+ran+"; echo >> "+ran+"; until [ -e "+on+" ]; do sleep 0.01; done")
+			a, _, two := r.pair(app, func(content string) goods { return r.page(content[:8]) })
+			for _, err := range []error{os.Remove(ran), os.Remove(on)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, folder := range test.remove {
+				if err := os.RemoveAll(r.path(folder)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			logged(t, all, test.message, filepath.Clean(r.path(test.path)))
+			r.office.until(t, "word of it", func() bool {
+				j, _ := r.office.job("d-2")
+				return j.Phase == release.Activating && j.Reason == reasonLost
+			})
+			touch(t, on)
+			if got := r.office.await(t, "d-2", release.Active); got.Reason != "" {
+				t.Errorf("reason is %q", got.Reason)
+			}
+			if r.read("apps/web/current/page") != big("two", 2)[:8] || len(lines(ran)) != 1 || r.current("web") != "2" {
+				t.Errorf("live is %q, hooks: %q", r.read("apps/web/current/page"), lines(ran))
+			}
+			if n := a.copier.fetchCount(two.manifest.InfoHash); n != test.fetches {
+				t.Errorf("%d fetches, want %d", n, test.fetches)
+			}
+			r.office.set(func() {
+				if (len(r.office.boots) > 1) != test.anew {
+					t.Errorf("lives: %d", len(r.office.boots))
+				}
+			})
+			if _, err := Clear(t.Context(), r.cfg, true, nopLog); err != nil {
+				t.Errorf("its socket: %v", err)
+			}
+		})
+	}
+}
+
+// A cache that is removed alone is filled again, without a word to the hook.
+func TestRemovedCacheIsFilledAgain(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	a, _, two := r.pair(App{}, r.goods)
+	if err := os.RemoveAll(r.path("cache")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is filled", func() bool {
+		return exists(r.path("cache", two.manifest.SHA256.String())) && a.copier.isOffered(two.manifest.InfoHash)
+	})
+	r.office.await(t, "d-2", release.Active)
+}
+
+// A link that somebody set is told and left alone, until it is set back or there is a
+// new order.
+func TestLinkSetByHand(t *testing.T) {
+	r := newRig(t)
+	all := r.watchLog()
+	r.pair(App{}, r.goods)
+	link := r.path("apps/web/current")
+	set := func(target string) {
+		t.Helper()
+		for _, err := range []error{os.Remove(link), os.Symlink(target, link)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	told := func(runs string, reason bool) {
+		t.Helper()
+		r.office.until(t, "word of the link", func() bool {
+			j, _ := r.office.job("d-2")
+			return j.Phase == release.Active && (j.Reason != "") == reason && r.office.newest["web-1"].Running["web"] == runs
+		})
+	}
+	set("1")
+	logged(t, all, "left alone", link)
+	told("1", true)
+	set(r.path("apps/web/1"))
+	told("", true)
+	set("2")
+	told("2", false)
+	set("1")
+	told("1", true)
+	r.office.give(r.goods("three").order("d-3", "web", "3"))
+	if got := r.office.await(t, "d-3", release.Active); got.Reason != "" || r.current("web") != "3" {
+		t.Errorf("report is %+v, live is %s", got, r.current("web"))
+	}
+}
+
+// A data_dir that is no longer mounted is not written to, and is taken up again
+// when it is back.
+func TestUnmountedUnderTheAgent(t *testing.T) {
+	r := newRig(t)
+	all := r.watchLog()
+	r.ownDisk("64m")
+	parked := t.TempDir()
+	r.pair(App{}, r.goods)
+	if err := unix.Mount(r.path(), parked, "", unix.MS_BIND, ""); err != nil {
+		t.Skip(err)
+	}
+	defer unix.Unmount(parked, unix.MNT_DETACH)
+	if err := unix.Unmount(r.path(), unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	logged(t, all, "no deploy can be done", r.path())
+	r.office.until(t, "word of it", func() bool {
+		j, _ := r.office.job("d-2")
+		return j.Phase == release.Active && strings.Contains(j.Reason, "mount that again")
+	})
+	three, other := r.goods("three").order("d-3", "web", "3"), r.goods("other").order("d-4", "other", "1")
+	r.office.tell(t, three, other)
+	for _, deploy := range []string{"d-3", "d-4"} {
+		r.office.until(t, "waiting "+deploy, func() bool {
+			j, _ := r.office.job(deploy)
+			return j.Phase == release.Pending && strings.Contains(j.Reason, "mount that again")
+		})
+	}
+	if got := names(t, r.path()); len(got) > 0 {
+		t.Errorf("in the empty folder there is %q", got)
+	}
+	if err := unix.Mount(parked, r.path(), "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, deploy := range []string{"d-3", "d-4"} {
+		if got := r.office.await(t, deploy, release.Active); got.Reason != "" {
+			t.Errorf("reason is %q", got.Reason)
+		}
+	}
+}
