@@ -131,6 +131,9 @@ func (a *agent) update(ctx context.Context, u update) {
 		a.report.use(u.client)
 	}
 	if u.orders != nil {
+		if u.silent && a.trouble == "" {
+			a.notice(a.silence())
+		}
 		a.limit(u.orders.Limits)
 		a.useKeys(*u.orders)
 		a.swarm.SetTrackers(u.orders.Trackers)

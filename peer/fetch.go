@@ -73,7 +73,10 @@ func (j *job) verify(ctx context.Context, f func(ctx context.Context, beat func(
 	return at(stepVerify, f(ctx, beat))
 }
 
-func errDiskSilent() error { return errors.New("stalled: the disk does not answer") }
+// errSilent is the error of what waited for the disk for long enough.
+var errSilent = errors.New("stalled: the disk does not answer")
+
+func errDiskSilent() error { return errSilent }
 
 // download fetches over the swarm, and has head follow.
 func (j *job) download(ctx context.Context, head *headHash) error {

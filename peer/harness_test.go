@@ -85,11 +85,16 @@ func (r *rig) start() *agentUnderTest {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.begin(a)
+	return a
+}
+
+// begin is start of an agent that a test has made and changed.
+func (r *rig) begin(a *agentUnderTest) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.end = cancel
 	go func() { a.ended <- a.Run(ctx) }()
 	r.t.Cleanup(func() { a.stop(r.t) })
-	return a
 }
 
 // stop ends a life; more than once is no harm.

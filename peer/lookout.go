@@ -102,7 +102,7 @@ func (l *lookout) patiently(ctx context.Context) (sighting, error) {
 		case s := <-seen:
 			return s, nil
 		case <-late.C:
-			s := sighting{trouble: fmt.Sprintf("data_dir %s does not answer: see to its disk or its mount", l.layout.root)}
+			s := sighting{trouble: l.silence()}
 			if err := l.ask(ctx, func(a *agent) { a.sighted(ctx, s) }); err != nil {
 				return sighting{}, err
 			}
@@ -110,6 +110,11 @@ func (l *lookout) patiently(ctx context.Context) (sighting, error) {
 			return sighting{}, ctx.Err()
 		}
 	}
+}
+
+// silence words that the disk does not answer.
+func (h *host) silence() string {
+	return fmt.Sprintf("data_dir %s does not answer: see to its disk or its mount", h.layout.root)
 }
 
 // look costs a few calls for each app.

@@ -1,11 +1,14 @@
 package peer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -65,7 +68,7 @@ func TestRemovedUnderTheAgent(t *testing.T) {
 				}
 			}
 			for _, folder := range test.remove {
-				if err := os.RemoveAll(r.path(folder)); err != nil {
+				if err := os.Rename(r.path(folder), filepath.Join(t.TempDir(), "gone")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -186,4 +189,122 @@ func TestUnmountedUnderTheAgent(t *testing.T) {
 			t.Errorf("reason is %q", got.Reason)
 		}
 	}
+}
+
+// A disk that does not answer silences nobody: the agent polls, reports, says so, and
+// goes on when it answers again.
+func TestSilentDisk(t *testing.T) {
+	r := newRig(t)
+	all := r.watchLog()
+	r.live(App{}, r.goods("one"))
+	r.timing.silent, r.timing.poll = 50*time.Millisecond, 20*time.Millisecond
+	orders := r.path("state/docs/orders/last")
+	kept := r.read("state/docs/orders/last")
+	a, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hangs atomic.Bool
+	answers := make(chan struct{})
+	hang := func() {
+		if hangs.Load() {
+			<-answers
+		}
+	}
+	a.lookout.sight = func(apps []watchedApp) sighting { hang(); return a.lookout.look(apps) }
+	a.agent.report.free = promptly(func() *int64 { hang(); return new(int64) }, 10*time.Millisecond)
+	r.begin(a)
+	r.office.tell(t, r.goods("one").order("d-1", "web", "1"))
+	hangs.Store(true)
+	// Who opens a pipe that nobody writes to waits as for a disk.
+	for _, err := range []error{os.Remove(orders), unix.Mkfifo(orders, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.office.until(t, "word of it", func() bool {
+		j, _ := r.office.job("d-1")
+		return j.Phase == release.Active && strings.Contains(j.Reason, "does not answer")
+	})
+	logged(t, all, "no deploy can be done", r.path())
+	for i, deploy := range []string{"d-2", "d-3"} {
+		r.office.tell(t, r.goods("one").order("d-1", "web", "1"), r.goods("two").order(deploy, "other", fmt.Sprint(i)))
+		r.office.until(t, deploy+" waits", func() bool {
+			j, _ := r.office.job(deploy)
+			return j.Phase == release.Pending && strings.Contains(j.Reason, "does not answer") && r.office.newest["web-1"].Free == nil
+		})
+	}
+	polls := 0
+	r.office.set(func() { polls = r.office.polls })
+	r.office.until(t, "more polls", func() bool { return r.office.polls > polls+3 })
+
+	hangs.Store(false)
+	close(answers)
+	w, err := os.OpenFile(orders, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{os.WriteFile(orders+".new", []byte(kept), 0o600), os.Rename(orders+".new", orders), w.Close()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, deploy := range []string{"d-1", "d-3"} {
+		if got := r.office.await(t, deploy, release.Active); got.Reason != "" {
+			r.office.until(t, deploy+" without a reason", func() bool { j, _ := r.office.job(deploy); return j.Reason == "" })
+		}
+	}
+}
+
+// Orders that the disk does not take in time tell the loop before it would read.
+func TestOrdersFindTheDiskSilent(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	r.live(App{}, r.goods("one"))
+	r.timing.silent, r.timing.look = 50*time.Millisecond, time.Hour
+	orders := r.path("state/docs/orders/last")
+	a := r.start()
+	r.office.tell(t, r.goods("one").order("d-1", "web", "1"))
+	for _, err := range []error{os.Remove(orders), unix.Mkfifo(orders, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.office.give(r.goods("two").order("d-2", "other", "1"))
+	r.office.until(t, "word of it", func() bool {
+		j, _ := r.office.job("d-2")
+		return j.Phase == release.Pending && strings.Contains(j.Reason, "does not answer")
+	})
+	w, err := os.OpenFile(orders, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.stop(t)
+}
+
+func TestPromptly(t *testing.T) {
+	hang := make(chan struct{})
+	var calls atomic.Int64
+	ask := promptly(func() *int64 {
+		if calls.Add(1) == 2 {
+			<-hang
+		}
+		return new(int64)
+	}, 20*time.Millisecond)
+	if ask() == nil {
+		t.Error("no answer")
+	}
+	for range 3 {
+		if ask() != nil {
+			t.Error("an answer of a call that hangs")
+		}
+	}
+	if n := calls.Load(); n != 2 {
+		t.Errorf("%d calls", n)
+	}
+	close(hang)
+	eventually(t, "answer", func() bool { return ask() != nil })
 }

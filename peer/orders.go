@@ -23,6 +23,7 @@ const maxTrackers = 16
 type update struct {
 	client *control.Client // nil: the seeder is lost
 	orders *control.Orders // nil: this is a new connection
+	silent bool            // the disk did not take them in time
 }
 
 // poller keeps a long poll for orders open with one of the seeders, and tries
@@ -36,6 +37,7 @@ type poller struct {
 	log     *zap.Logger
 	updates chan<- update
 	woken   chan struct{} // of capacity 1
+	writing chan struct{} // of capacity 1; full while orders are written down
 }
 
 // wake has the poller ask now: orders may have changed, or a seeder may be
@@ -167,14 +169,39 @@ func (p *poller) pollOnce(ctx context.Context, c *control.Client, epoch string, 
 // agent goes on with them while no seeder answers.
 func (p *poller) take(ctx context.Context, c *control.Client, o control.Orders) {
 	o = sane(o, p.log)
-	last := p.state.orders()
-	last.Epoch, last.Revision = o.Epoch, o.Revision
-	if !reflect.DeepEqual(last, o) {
-		if err := p.state.putOrders(o); err != nil {
-			p.log.Error("could not write down orders; they are followed for now", zap.Error(err))
-		}
+	err := p.writeDown(o)
+	if err != nil {
+		p.log.Error("could not write down orders; they are followed for now", zap.Error(err))
 	}
-	p.tell(ctx, update{client: c, orders: &o})
+	p.tell(ctx, update{client: c, orders: &o, silent: errors.Is(err, errSilent)})
+}
+
+// writeDown waits for the disk, but not for one that is silent.
+func (p *poller) writeDown(o control.Orders) error {
+	select {
+	case p.writing <- struct{}{}:
+	default:
+		return errSilent // or what is written last could be what came first
+	}
+	written := make(chan error, 1)
+	go func() {
+		last := p.state.orders()
+		last.Epoch, last.Revision = o.Epoch, o.Revision
+		var err error
+		if !reflect.DeepEqual(last, o) {
+			err = p.state.putOrders(o)
+		}
+		<-p.writing
+		written <- err
+	}()
+	late := time.NewTimer(p.timing.silent)
+	defer late.Stop()
+	select {
+	case err := <-written:
+		return err
+	case <-late.C:
+		return errSilent
+	}
 }
 
 // goodbyeTime is how long the agent's end may wait for the seeder.

@@ -106,7 +106,7 @@ func TestTakenNameIsNoLouderWhenWoken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &poller{host: "web-1", seeders: seeders{c}, timing: defaultTiming(), log: nopLog, updates: make(chan update, 10), woken: make(chan struct{}, 1)}
+		p := &poller{host: "web-1", seeders: seeders{c}, timing: defaultTiming(), log: nopLog, updates: make(chan update, 10), woken: make(chan struct{}, 1), writing: make(chan struct{}, 1)}
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.run(ctx)
 		for range 3 {
@@ -194,7 +194,7 @@ func TestWokenPollThatHangsIsBegunAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &poller{host: "web-1", timing: quick(), log: nopLog, woken: make(chan struct{}, 1)}
+	p := &poller{host: "web-1", timing: quick(), log: nopLog, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1)}
 	ended := make(chan error)
 	go func() {
 		_, err := p.poll(t.Context(), c, "e", 1)

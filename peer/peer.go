@@ -210,7 +210,7 @@ func newAgent(c Config, opts Options, t timing, p *Peer, m *metrics) (*agent, er
 	}
 	a.poller = &poller{
 		host: c.Name, hello: hello(c, opts, a.boot, p.swarm.Addr().Port()), seeders: h.seeders, state: s, timing: t,
-		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1),
+		log: opts.Log, updates: a.updates, woken: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 	}
 	a.report = newReporter(t, opts.Log, a.poller.wake, h.disk.left)
 	a.keeper = &keeper{cache: h.cache, disk: h.disk, log: opts.Log, wake: make(chan struct{}, 1), dropped: p.dropped, lost: a.lost, stall: t.stall}

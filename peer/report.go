@@ -19,6 +19,9 @@ const maxReportPause = time.Minute
 // bytes for one, and a whole report must stay below control.MaxBodyLen.
 const maxTails = 512 << 10
 
+// maxFreeWait is how long a report waits for the room on disk to be known.
+const maxFreeWait = time.Second
+
 // reporter tells the seeder where this host stands, with one call at a time.
 // Reports hold the full state, so only the newest is ever sent, and it is sent
 // again until a seeder has taken it.
@@ -38,7 +41,7 @@ type reporter struct {
 }
 
 func newReporter(t timing, log *zap.Logger, unknown func(), free func() *int64) *reporter {
-	return &reporter{timing: t, log: log, unknown: unknown, free: free, wake: make(chan struct{}, 1)}
+	return &reporter{timing: t, log: log, unknown: unknown, free: promptly(free, maxFreeWait), wake: make(chan struct{}, 1)}
 }
 
 // offer replaces the report to send. An urgent one goes out at once.

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,32 @@ func watch(ctx context.Context, limit time.Duration, cause func() error) (watche
 		cancel(context.Canceled)
 	}
 	return watched, beat, stop
+}
+
+// promptly returns a function that calls f, and answers nil if that takes longer
+// than limit: a disk that is silent must not silence who asks it. There is one call
+// at a time, and one that never ends is left behind.
+func promptly[T any](f func() *T, limit time.Duration) func() *T {
+	var asking atomic.Bool
+	return func() *T {
+		if !asking.CompareAndSwap(false, true) {
+			return nil
+		}
+		answer := make(chan *T, 1)
+		go func() {
+			v := f()
+			asking.Store(false)
+			answer <- v
+		}()
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		select {
+		case v := <-answer:
+			return v
+		case <-timer.C:
+			return nil
+		}
+	}
 }
 
 // beating is a reader that calls beat with each read and ends with its context.
