@@ -36,8 +36,9 @@ func (j *job) fetch(ctx context.Context) error {
 		return nil // an earlier job of this deploy told of the fetch
 	}
 	if cached {
-		j.report.Bytes = release.Bytes{Local: m.Size}
+		j.report.Bytes = j.origins().sum(release.Bytes{Local: m.Size}, true)
 	}
+	j.rec.Fetched = &fetched{Deploy: j.order.Deploy, Bytes: j.report.Bytes} // written down with the next step
 	j.report.FetchSeconds = time.Since(began).Seconds()
 	j.enter(release.Verified)
 	j.log.Info("artifact verified", zap.Int64("bytes", m.Size), zap.Int64("received", j.report.Bytes.Received()),
@@ -99,6 +100,7 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 	most := int64(0)
 	var meter meter
 	meter.rate(time.Now(), 0)
+	origins := j.origins()
 	err = j.cache.swarm.Fetch(ctx, torrent, j.cache.partPath(m.SHA256), func(p swarm.Progress) {
 		newest.Store(&p)
 		head.advance(p.Front)
@@ -107,12 +109,15 @@ func (j *job) download(ctx context.Context, head *headHash) error {
 			beat()
 		}
 		if j.report.Phase < release.Verified {
-			j.report.Bytes, j.report.Rate = p.Bytes, meter.rate(time.Now(), p.Bytes.Received())
-			j.report.CutOff = cutOff(p.CutOff)
+			origins.progress(p)
+			j.report.Rate, j.report.CutOff = meter.rate(time.Now(), p.Bytes.Received()), cutOff(p.CutOff)
 			j.progress()
 		}
 	})
 	if err != nil {
+		if j.report.Phase < release.Verified {
+			origins.note()
+		}
 		return j.fetchFailed(ctx, err)
 	}
 	return nil

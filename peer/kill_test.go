@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -94,7 +95,9 @@ func TestKilledInFetch(t *testing.T) {
 	kill := r.startVictim(5 * chunk)
 	r.office.give(g.order("d-1", "web", "1"))
 	part := r.path("cache", "."+g.manifest.SHA256.String()+".part")
-	eventually(t, "five chunks are there", func() bool { return journal(part) == 5*chunk })
+	eventually(t, "five chunks are there", func() bool {
+		return journal(part) == 5*chunk && strings.Contains(r.read("state/docs/app/web"), fmt.Sprintf(`"seeder":%d`, 5*chunk))
+	})
 	kill()
 	r.office.kill() // the next life goes on without a seeder, from what is on disk
 
@@ -105,7 +108,7 @@ func TestKilledInFetch(t *testing.T) {
 	}
 	r.office.start(t)
 	got := r.office.await(t, "d-1", release.Active)
-	if got.Bytes != (release.Bytes{Local: 5 * chunk, Seeder: 3 * chunk}) {
+	if got.Bytes != (release.Bytes{Seeder: 8 * chunk}) {
 		t.Errorf("bytes are %+v", got.Bytes)
 	}
 	if left := leftovers(t, r); len(left) > 0 {
@@ -284,6 +287,27 @@ func TestStoppedInHookIsNoFailure(t *testing.T) {
 	}
 }
 
+// A host whose agent ended in the hook has fetched what it has for this very deploy.
+func TestBytesOutliveAKillInTheHook(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.cfg.Apps["*"] = r.hook(App{}, "cd "+dir+"; echo begin >> log; while [ ! -e go ]; do sleep 0.01; done")
+	g := r.goods(big("build", 2))
+	kill := r.startVictim(victimForever)
+	r.office.give(g.order("d-1", "web", "1"))
+	eventually(t, "hook runs", func() bool { return len(lines(filepath.Join(dir, "log"))) == 1 })
+	kill()
+	touch(t, filepath.Join(dir, "go"))
+	r.start()
+	if got := r.office.await(t, "d-1", release.Active); got.Bytes != (release.Bytes{Seeder: 2 * chunk}) {
+		t.Errorf("bytes are %+v", got.Bytes)
+	}
+	r.office.give(g.order("d-2", "web", "2"))
+	if got := r.office.await(t, "d-2", release.Active); got.Bytes != (release.Bytes{Local: 2 * chunk}) {
+		t.Errorf("of another deploy bytes are %+v", got.Bytes)
+	}
+}
+
 func TestStoppedInFetchGoesOn(t *testing.T) {
 	r := newRig(t)
 	d := newDoor(3 * chunk)
@@ -295,7 +319,7 @@ func TestStoppedInFetchGoesOn(t *testing.T) {
 	a.stop(t)
 	r.gate = nil
 	r.start()
-	if got := r.office.await(t, "d-1", release.Active); got.Bytes != (release.Bytes{Local: 3 * chunk, Seeder: chunk}) {
+	if got := r.office.await(t, "d-1", release.Active); got.Bytes != (release.Bytes{Seeder: 4 * chunk}) {
 		t.Errorf("bytes are %+v", got.Bytes)
 	}
 }

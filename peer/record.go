@@ -24,6 +24,7 @@ type record struct {
 	Activating *intent           `json:"activating,omitempty"` // set from before the link is swapped until the hook has ended
 	Staged     map[string]placed `json:"staged,omitempty"`     // by version
 	Placing    string            `json:"placing,omitempty"`    // the version whose folder is given its name; set until that is in Staged
+	Fetched    *fetched          `json:"fetched,omitempty"`    // by a deploy that has no result yet
 	Results    map[string]result `json:"results,omitempty"`    // by deploy
 	Accepted   uint64            `json:"accepted,omitempty"`   // the highest counter of a release that was trusted here
 	// AcceptedSHA256 is the digest of that release's manifest; zero in the
@@ -133,6 +134,9 @@ func (r *record) conclude(report control.JobReport, at time.Time) {
 		}
 	}
 	r.Results[report.Deploy] = result{Report: report, At: at}
+	if r.Fetched != nil && r.Fetched.Deploy == report.Deploy {
+		r.Fetched = nil // the result has it; to another attempt it is this host's own
+	}
 	for len(r.Results) > maxResults {
 		delete(r.Results, slices.MinFunc(slices.Collect(maps.Keys(r.Results)), func(a, b string) int {
 			return r.Results[a].At.Compare(r.Results[b].At)

@@ -21,6 +21,7 @@ type timing struct {
 	neighbours time.Duration // between hints from gossip to a transfer
 	look       time.Duration // between looks at what is on disk
 	silent     time.Duration // how long the disk has to answer one
+	note       time.Duration // between notes of where a fetch's bytes came from
 }
 
 // defaultTiming suits a datacenter: a seeder that restarts is found again
@@ -30,7 +31,7 @@ func defaultTiming() timing {
 		stall: 5 * time.Minute, poll: control.MaxWait / 2, answer: 500 * time.Millisecond, idle: time.Second,
 		retryMin: 100 * time.Millisecond, retryMax: 3 * time.Second, taken: 30 * time.Second,
 		report: time.Second, neighbours: 3 * time.Second,
-		look: 30 * time.Second, silent: 15 * time.Second,
+		look: 30 * time.Second, silent: 15 * time.Second, note: 2 * time.Second,
 	}
 }
 
