@@ -266,4 +266,4 @@ func (h *host) settle(app string, rec *record) {
 }
 
 // reasonLost is told while what was removed is brought back.
-const reasonLost = "it was removed under the agent: it is brought back, hook included"
+const reasonLost = "it was removed under the agent, and is brought back"

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
 
+	"crow/internal/control"
 	"crow/internal/release"
 )
 
@@ -111,6 +112,32 @@ func TestRemovedCacheIsFilledAgain(t *testing.T) {
 		return exists(r.path("cache", two.manifest.SHA256.String())) && a.copier.isOffered(two.manifest.InfoHash)
 	})
 	r.office.await(t, "d-2", release.Active)
+}
+
+// A release that waits for its turn is staged again, without its hook.
+func TestRemovedBeforeItsTurn(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	r.cfg.Apps["web"] = App{Unpack: true, Hook: []string{"/bin/false"}}
+	order := r.page("page").order("d-1", "web", "1")
+	order.Goal = control.GoalFetch
+	a := r.start()
+	r.office.give(order)
+	r.office.await(t, "d-1", release.Staged)
+	if err := os.Rename(r.path("apps/web"), filepath.Join(t.TempDir(), "gone")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is staged again", func() bool { return r.read("apps/web/1/page") == "page" })
+	r.office.until(t, "staged", func() bool {
+		j, _ := r.office.job("d-1")
+		return j.Phase == release.Staged && j.Reason == ""
+	})
+	if live := r.current("web"); live != "" {
+		t.Errorf("live is %q", live)
+	}
+	if n := a.copier.fetchCount(order.Manifest.InfoHash); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
 }
 
 // A link that somebody set is told and left alone, until it is set back or there is a
