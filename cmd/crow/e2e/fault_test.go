@@ -22,7 +22,11 @@ func (f *fleet) background(args ...string) <-chan result {
 }
 
 func (f *fleet) pushInBackground(artifact, version string) <-chan result {
-	return f.background("push", artifact, "--app", "web", "--version", version, "--target", "role=web", "--timeout", "2m")
+	return f.background(f.pushArgs(artifact, version)...)
+}
+
+func (f *fleet) pushArgs(artifact, version string) []string {
+	return []string{"push", artifact, "--app", "web", "--version", version, "--target", "role=web", "--timeout", "2m"}
 }
 
 // received waits until a host has had so many bytes over the network.

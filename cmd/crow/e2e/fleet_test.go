@@ -433,6 +433,19 @@ func wantLine(t *testing.T, r result, code int, words ...string) {
 	}
 }
 
+// wantEnd checks how a command that was followed to its end ended, and what it told.
+func wantEnd(t *testing.T, r result, code int, words ...string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("exit %d, want %d; stdout: %s stderr: %s", r.code, code, r.stdout, r.stderr)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.stdout+r.stderr, w) {
+			t.Errorf("it does not tell %q; stdout: %s stderr: %s", w, r.stdout, r.stderr)
+		}
+	}
+}
+
 func needRoot(t *testing.T, what string) {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -12,51 +14,102 @@ import (
 // 100 Mbit/s in each direction.
 func namespaces(t *testing.T, n int) (prefix string) {
 	t.Helper()
-	needRoot(t, "makes network namespaces")
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip, of Debian's iproute2")
-	}
+	needNamespaces(t)
+	raiseNeighbours(t, n)
 	prefix = fmt.Sprintf("crow%d-", os.Getpid())
 	bridge := prefix + "br"
-	ip := func(args ...string) {
-		t.Helper()
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v: %s", args, err, out)
-		}
-	}
 	add := func(name string) {
-		ip("netns", "add", name)
+		command(t, "ip", "netns", "add", name)
 		t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
 	}
 	add(bridge)
-	ip("-n", bridge, "link", "add", "br0", "type", "bridge")
-	ip("-n", bridge, "link", "set", "br0", "up")
+	command(t, "ip", "-n", bridge, "link", "add", "br0", "type", "bridge")
+	command(t, "ip", "-n", bridge, "link", "set", "br0", "up")
 	for i := range n + 1 {
-		ns, port := fmt.Sprint(prefix, i), fmt.Sprint("p", i)
+		ns, port := fmt.Sprint(prefix, i), portOf(i)
 		add(ns)
-		ip("link", "add", "eth0", "netns", ns, "type", "veth", "peer", "name", port, "netns", bridge)
-		ip("-n", bridge, "link", "set", port, "master", "br0", "up")
-		ip("-n", ns, "link", "set", "lo", "up")
-		ip("-n", ns, "addr", "add", fmt.Sprintf("10.78.0.%d/24", i+1), "dev", "eth0")
-		ip("-n", ns, "link", "set", "eth0", "up")
+		command(t, "ip", "link", "add", "eth0", "netns", ns, "type", "veth", "peer", "name", port, "netns", bridge)
+		command(t, "ip", "-n", bridge, "link", "set", port, "master", "br0", "up")
+		command(t, "ip", "-n", ns, "link", "set", "lo", "up")
+		command(t, "ip", "-n", ns, "addr", "add", fmt.Sprintf("10.78.0.%d/24", i+1), "dev", "eth0")
+		command(t, "ip", "-n", ns, "link", "set", "eth0", "up")
 		for where, dev := range map[string]string{ns: "eth0", bridge: port} {
-			out, err := exec.Command("tc", "-n", where, "qdisc", "add", "dev", dev, "root", "tbf",
-				"rate", "100mbit", "burst", "64kb", "latency", "40ms").CombinedOutput()
-			if err != nil {
-				t.Fatalf("tc: %v: %s", err, out)
-			}
+			command(t, "tc", "-n", where, "qdisc", "add", "dev", dev, "root", "tbf", "rate", "100mbit", "burst", "64kb", "latency", "40ms")
 		}
 	}
 	return prefix
+}
+
+// portOf is the bridge's end of a host's link.
+func portOf(host int) string { return fmt.Sprint("p", host) }
+
+// command runs one that has to succeed.
+func command(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v: %s", args, err, out)
+	}
+}
+
+// needNamespaces skips a test where it cannot make network namespaces.
+func needNamespaces(t *testing.T) {
+	t.Helper()
+	needRoot(t, "makes network namespaces")
+	for _, tool := range []string{"ip", "tc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("needs %s, of Debian's iproute2: makes network namespaces", tool)
+		}
+	}
+	probe := fmt.Sprintf("crow%d-probe", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", probe).CombinedOutput(); err != nil {
+		t.Skipf("cannot make network namespaces: ip netns add: %v: %s", err, out)
+	}
+	exec.Command("ip", "netns", "del", probe).Run()
+}
+
+// raiseNeighbours makes room in the kernel's neighbour table, which is one for all
+// namespaces: n hosts that all talk need n*n entries, and beyond the limits they lose
+// each other silently. It puts back what it raised.
+func raiseNeighbours(t *testing.T, n int) {
+	t.Helper()
+	for i, factor := range []int{4, 2, 1} { // the highest limit first, so that they are in order at any time
+		path := fmt.Sprintf("/proc/sys/net/ipv4/neigh/default/gc_thresh%d", 3-i)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return // a container, which its host's limits hold for
+		}
+		old, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if want := (n + 1) * (n + 1) * factor; err == nil && old < want {
+			write(t, path, strconv.Itoa(want), 0o644)
+			t.Cleanup(func() { os.WriteFile(path, []byte(strconv.Itoa(old)), 0o644) })
+		}
+	}
+}
+
+// startNamespacedSeeder starts a fleet whose hosts have network namespaces of their
+// own, n of them.
+func startNamespacedSeeder(t *testing.T, n int) *fleet {
+	t.Helper()
+	prefix := namespaces(t, n)
+	f := &fleet{t: t, dir: t.TempDir(), subnet: "10.78.0", namespaces: prefix, own: newCredentials(t, "fleet")}
+	f.startSeederDaemon("")
+	return f
+}
+
+// cut takes a host's link down, as a pulled cable does; mend brings it back.
+func (f *fleet) cut(host int)  { f.link(host, "down") }
+func (f *fleet) mend(host int) { f.link(host, "up") }
+
+func (f *fleet) link(host int, state string) {
+	f.t.Helper()
+	command(f.t, "ip", "-n", f.namespaces+"br", "link", "set", portOf(host), state)
 }
 
 // TestNamespaces deploys over links that can lose, queue and delay, to hosts
 // whose only way to each other is their own address.
 func TestNamespaces(t *testing.T) {
 	const hosts = 8
-	prefix := namespaces(t, hosts)
-	f := &fleet{t: t, dir: t.TempDir(), subnet: "10.78.0", namespaces: prefix, own: newCredentials(t, "fleet")}
-	f.startSeederDaemon("")
+	f := startNamespacedSeeder(t, hosts)
 	for range hosts {
 		f.addPeer(peerConfig{app: hook(t, "unpack: true", recordingHook)})
 	}

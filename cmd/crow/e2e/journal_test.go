@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// journal is one file in which the hooks and checks of all hosts write down what they
+// do, as they do it: its lines are in the order of time, on whatever host.
+type journal struct {
+	t   *testing.T
+	dir string
+}
+
+// entry is one line: begin and end are of a hook, well is a check's that passed.
+type entry struct{ what, host, app, version string }
+
+func newJournal(t *testing.T) *journal {
+	t.Helper()
+	return &journal{t: t, dir: t.TempDir()}
+}
+
+// What the scripts share. told asks the first lines of the release, which say what is
+// to go wrong, until that is mended, and on which host: "fail host-2".
+func (j *journal) words() string {
+	return fmt.Sprintf(`say() { echo "$1 $CROW_HOST $CROW_APP $CROW_VERSION" >> %[1]s/journal; }
+told() { [ ! -e %[1]s/mended ] && head -n 5 artifact | grep -aqx "$1 $CROW_HOST"; }
+`, j.dir)
+}
+
+// mend ends the reasons for which hooks and checks fail.
+func (j *journal) mend() { write(j.t, j.dir+"/mended", "", 0o644) }
+
+// app is the config of an app whose hook writes in the journal and takes so many
+// seconds for its work, with more of the config.
+func (j *journal) app(seconds, more string) string {
+	j.t.Helper()
+	return hook(j.t, more, j.words()+`say begin
+sleep `+seconds+`
+if told fail; then say end; echo "refusing to start"; exit 42; fi
+say end
+`)
+}
+
+// check is the config's part about a check, which writes in the journal too.
+func (j *journal) check() string {
+	j.t.Helper()
+	path := filepath.Join(j.dir, "check")
+	write(j.t, path, "#!/bin/sh\n"+j.words()+`if told sick; then echo "not well"; exit 1; fi
+say well
+`, 0o755)
+	return fmt.Sprintf("check: [%q], check_interval: 500ms, check_timeout: 5s", path)
+}
+
+// entries are all lines so far.
+func (j *journal) entries() (all []entry) {
+	j.t.Helper()
+	b, _ := os.ReadFile(j.dir + "/journal") // before the first line there is none
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) != 4 {
+			j.t.Fatalf("the journal has the line %q", line)
+		}
+		all = append(all, entry{f[0], f[1], f[2], f[3]})
+	}
+	return all
+}
+
+// ran lists the versions of an app whose hooks have ended on a host.
+func (j *journal) ran(host, app string) string {
+	var versions []string
+	for _, e := range j.entries() {
+		if e.what == "end" && e.host == host && e.app == app {
+			versions = append(versions, e.version)
+		}
+	}
+	return strings.Join(versions, " ")
+}
+
+// wantNoOverlap checks that no two hooks of an app ran at once on a host.
+func (j *journal) wantNoOverlap() {
+	j.t.Helper()
+	runs := map[[2]string]string{} // the version whose hook is at work
+	for i, e := range j.entries() {
+		at := [2]string{e.host, e.app}
+		switch busy := runs[at]; e.what {
+		case "begin":
+			if busy != "" {
+				j.t.Errorf("line %d: the hook of %s@%s begins on %s while that of %s runs", i+1, e.app, e.version, e.host, busy)
+			}
+			runs[at] = e.version
+		case "end":
+			if busy != e.version {
+				j.t.Errorf("line %d: the hook of %s@%s ends on %s, and that of %q ran", i+1, e.app, e.version, e.host, busy)
+			}
+			delete(runs, at)
+		}
+	}
+	for at, version := range runs {
+		j.t.Errorf("the hook of %s@%s on %s has begun and not ended", at[1], version, at[0])
+	}
+}
+
+// wantInWaves checks that nobody's hook for a version began before everybody of the
+// waves before was done.
+func (j *journal) wantInWaves(version string, waveOf map[string]int) {
+	j.t.Helper()
+	first, last := map[int]int{}, map[int]int{} // of each wave, lines from 1
+	for i, e := range j.entries() {
+		wave, counted := waveOf[e.host]
+		if e.version != version || !counted {
+			continue
+		}
+		if first[wave] == 0 {
+			first[wave] = i + 1
+		}
+		last[wave] = i + 1
+	}
+	for wave, begin := range first {
+		for before, end := range last {
+			if before < wave && end > begin {
+				j.t.Errorf("%s: wave %d began in line %d, wave %d was at work until line %d", version, wave, begin, before, end)
+			}
+		}
+	}
+}
