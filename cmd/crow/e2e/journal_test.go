@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // journal is one file in which the hooks and checks of all hosts write down what they
@@ -80,28 +81,45 @@ func (j *journal) ran(host, app string) string {
 	return strings.Join(versions, " ")
 }
 
-// wantNoOverlap checks that no two hooks of an app ran at once on a host.
+// wantNoOverlap waits for a moment at which no hook is at work, and checks that until
+// then no two of an app ran at once on a host.
 func (j *journal) wantNoOverlap() {
 	j.t.Helper()
-	runs := map[[2]string]string{} // the version whose hook is at work
-	for i, e := range j.entries() {
-		at := [2]string{e.host, e.app}
-		switch busy := runs[at]; e.what {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); ; <-tick.C {
+		wrong, busy := overlaps(j.entries())
+		if len(busy) > 0 && time.Now().Before(end) {
+			continue
+		}
+		if len(wrong)+len(busy) > 0 {
+			j.t.Errorf("hooks at once: %q; not ended: %q", wrong, busy)
+		}
+		return
+	}
+}
+
+// overlaps are the hooks that began while another one of the app was at work on the
+// host, and the hooks that have not ended.
+func overlaps(all []entry) (wrong, busy []string) {
+	at := map[[2]string]string{} // host and app: the version whose hook is at work
+	for i, e := range all {
+		place := [2]string{e.host, e.app}
+		switch version, ok := at[place]; {
+		case e.what == "begin" && ok, e.what == "end" && version != e.version:
+			wrong = append(wrong, fmt.Sprintf("line %d: %v, and %q is at work", i+1, e, version))
+		}
+		switch e.what {
 		case "begin":
-			if busy != "" {
-				j.t.Errorf("line %d: the hook of %s@%s begins on %s while that of %s runs", i+1, e.app, e.version, e.host, busy)
-			}
-			runs[at] = e.version
+			at[place] = e.version
 		case "end":
-			if busy != e.version {
-				j.t.Errorf("line %d: the hook of %s@%s ends on %s, and that of %q ran", i+1, e.app, e.version, e.host, busy)
-			}
-			delete(runs, at)
+			delete(at, place)
 		}
 	}
-	for at, version := range runs {
-		j.t.Errorf("the hook of %s@%s on %s has begun and not ended", at[1], version, at[0])
+	for place, version := range at {
+		busy = append(busy, fmt.Sprint(place, " ", version))
 	}
+	return wrong, busy
 }
 
 // wantInWaves checks that nobody's hook for a version began before everybody of the
@@ -124,6 +142,29 @@ func (j *journal) wantInWaves(version string, waveOf map[string]int) {
 			if before < wave && end > begin {
 				j.t.Errorf("%s: wave %d began in line %d, wave %d was at work until line %d", version, wave, begin, before, end)
 			}
+		}
+	}
+}
+
+func TestJournalSeesOverlaps(t *testing.T) {
+	line := func(words string) entry { f := strings.Fields(words); return entry{f[0], f[1], f[2], f[3]} }
+	for name, c := range map[string]struct {
+		lines       []string
+		wrong, busy int
+	}{
+		"one after the other": {[]string{"begin a web 1", "end a web 1", "well a web 1", "begin a web 2", "end a web 2"}, 0, 0},
+		"on two hosts":        {[]string{"begin a web 1", "begin b web 1", "end b web 1", "end a web 1"}, 0, 0},
+		"of two apps":         {[]string{"begin a web 1", "begin a api 1", "end a web 1", "end a api 1"}, 0, 0},
+		"one in the other":    {[]string{"begin a web 1", "begin a web 2", "end a web 2", "end a web 1"}, 2, 0},
+		"the same twice":      {[]string{"begin a web 1", "begin a web 1", "end a web 1", "end a web 1"}, 2, 0},
+		"one at work":         {[]string{"begin a web 1", "end a web 1", "begin a web 2"}, 0, 1},
+	} {
+		var all []entry
+		for _, l := range c.lines {
+			all = append(all, line(l))
+		}
+		if wrong, busy := overlaps(all); len(wrong) != c.wrong || len(busy) != c.busy {
+			t.Errorf("%s: wrong %q, busy %q", name, wrong, busy)
 		}
 	}
 }
