@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -39,38 +42,88 @@ func (f *fleet) metric(url, name string) float64 {
 	return 0
 }
 
-// TestManyDeploysLeaveNothing holds that deploys cost no goroutine and no file
-// for ever.
+// footprint is what a daemon takes of its machine.
+type footprint struct {
+	files      int
+	goroutines int
+	memory     int // KiB that are resident
+	disk       int // KiB of its data dir
+}
+
+func (f *fleet) footprint(d *daemon) footprint {
+	f.t.Helper()
+	url, data := f.seederURL(), filepath.Join(f.dir, "seeder")
+	if d != f.seeder {
+		url, data = f.own.scheme()+"://"+d.ip+":7403", d.data
+	}
+	pid := d.cmd.Process.Pid
+	return footprint{
+		openFiles(f.t, pid), int(f.metric(url, "go_goroutines")), procStatus(f.t, pid, "VmRSS"), diskUse(f.t, data),
+	}
+}
+
+// diskUse is what a folder's files take, in KiB.
+func diskUse(t *testing.T, dir string) int {
+	t.Helper()
+	var blocks int64
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		var st syscall.Stat_t
+		if err == nil {
+			err = syscall.Lstat(path, &st)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // a temporary file
+			return nil
+		}
+		blocks += st.Blocks
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(blocks / 2)
+}
+
+// within reports whether a footprint has grown by no more than another one.
+func (p footprint) within(before, more footprint) bool {
+	return p.files <= before.files+more.files && p.goroutines <= before.goroutines+more.goroutines &&
+		p.memory <= before.memory+more.memory && p.disk <= before.disk+more.disk
+}
+
+// TestManyDeploysLeaveNothing holds that deploys cost no goroutine, file or memory for
+// ever, and disk only for the seeder's records of them.
 func TestManyDeploysLeaveNothing(t *testing.T) {
-	const deploys, warmUp = 200, 20
+	const deploys, warmUp, pruned = 200, 20, 10
 	f := startSeeder(t, "")
+	app := hook(t, "keep: 2", "exit 0")
 	for i := range 2 {
-		f.addPeer(peerConfig{
-			app: hook(t, "keep: 2", "exit 0"), extra: fmt.Sprintf("metrics_listen: %s.%d:7403", f.subnet, i+2),
-		})
+		f.addPeer(peerConfig{app: app, extra: fmt.Sprintf("  api: %s\nmetrics_listen: %s.%d:7403", app, f.subnet, i+2)})
 	}
 	f.awaitHosts(2)
-	urls := map[*daemon]string{f.seeder: f.seederURL()}
-	for _, p := range f.peers {
-		urls[p] = "https://" + p.ip + ":7403"
-	}
-	files, goroutines := map[*daemon]int{}, map[*daemon]float64{}
+	before := map[*daemon]footprint{}
 	for i := range deploys {
 		if i == warmUp {
-			for d, url := range urls {
-				files[d], goroutines[d] = openFiles(t, d.cmd.Process.Pid), f.metric(url, "go_goroutines")
+			for _, d := range f.daemons {
+				before[d] = f.footprint(d)
 			}
 		}
-		f.push(0, artifact(t, 2000+i), fmt.Sprint(i))
+		f.must(pushOf([]string{"web", "api"}[i%2], fmt.Sprint(i), artifact(t, 2000+i))...)
+		if i%pruned == pruned-1 {
+			f.must("releases", "prune", "--keep", "3")
+		}
 	}
-	for d, url := range urls {
+	for _, d := range f.daemons {
+		more := footprint{files: 10, goroutines: 10, memory: 12 << 10, disk: 128}
+		if d == f.seeder {
+			more.disk += 20 * (deploys - warmUp) // plan and result, and what the audit log says
+		}
+		var now footprint
 		f.eventually(30*time.Second, d.name+" is as small as after the first deploys", func() error {
-			n, g := openFiles(t, d.cmd.Process.Pid), f.metric(url, "go_goroutines")
-			if n > files[d]+10 || g > goroutines[d]+10 {
-				return fmt.Errorf("%d files, were %d; %v goroutines, were %v", n, files[d], g, goroutines[d])
+			if now = f.footprint(d); !now.within(before[d], more) {
+				return fmt.Errorf("it takes %+v, took %+v", now, before[d])
 			}
 			return nil
 		})
+		t.Logf("%s took %+v, and takes %+v", d.name, before[d], now)
 	}
 }
 
