@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,4 +128,37 @@ func (h hands) wantNoDrift(app string) {
 		}
 		return nil
 	})
+}
+
+// killAgents kills agents in their hooks and elsewhere, while two operators have one
+// release after the other replaced. A hook outlives its agent: the next one has to wait
+// for it.
+func (h hands) killAgents() {
+	until, pushed := time.Now().Add(6*time.Second), make(chan int)
+	go func() { pushed <- h.pushUntil(until) }()
+	kills := 0
+	for ; time.Now().Before(until); kills++ {
+		p := h.peers[rand.IntN(len(h.peers))]
+		p.kill()
+		p.start()
+		<-time.After(time.Duration(rand.IntN(400)) * time.Millisecond)
+	}
+	next := <-pushed
+	h.awaitHosts(len(h.peers))
+	h.must(pushOf("web", fmt.Sprint(next), text(h.t, "the last"))...)
+	h.wantAll("web", fmt.Sprint(next))
+	h.wantNoDrift("web")
+	h.t.Logf("%d kills, and releases up to %d", kills, next)
+}
+
+// pushUntil has two operators push in turns, and returns the next version.
+func (h hands) pushUntil(end time.Time) (next int) {
+	ann, bob := h.operators()
+	for next = 1000; time.Now().Before(end); next++ {
+		o := []operator{ann, bob}[next%2]
+		if r := o.crow(pushOf("web", fmt.Sprint(next), text(h.t, fmt.Sprint(next)), "--detach")...); r.code != 0 {
+			h.t.Errorf("%s pushes %d: %+v", o.name, next, r)
+		}
+	}
+	return next
 }

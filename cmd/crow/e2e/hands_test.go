@@ -55,6 +55,7 @@ func TestManyHands(t *testing.T) {
 		{"a job is killed and tried again", hands.killJobs},
 		{"a rollback goes through while other apps are pushed", hands.goBackUnderLoad},
 		{"a host is installed anew", hands.reinstall},
+		{"agents are killed in their hooks", hands.killAgents},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			began := time.Now()
