@@ -47,6 +47,9 @@ func (h hands) killJobs() {
 		h.killWhen("", job, func() bool { return time.Now().After(end) })
 	}
 	h.wantOneDeploy("1 2", job)
+
+	job = pushOf("api", "3", artifact(h.t, 6<<20), "--idempotency-key", "ci-3")
+	h.wantOneDeploy("1 2 3", job) // a runner that was thought dead, and its successor
 }
 
 // killWhen begins a job and kills it when its time has come. Of one with a name it is
@@ -90,7 +93,7 @@ func (h hands) wantOneDeploy(ran string, job []string) {
 	deploys, ends := map[string]bool{}, 0
 	for _, e := range h.history("api") {
 		switch {
-		case e.Version != s.Version:
+		case e.Version != s.Version, e.Action == control.ActionDeploy && e.Result != control.ResultOK: // it hung up too early
 		case e.Action == control.ActionDeploy:
 			deploys[e.Deploy] = true
 		case e.Action == control.ActionEnded:
