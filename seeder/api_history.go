@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -55,6 +56,9 @@ func (a *api) record(r *http.Request, e control.HistoryEntry, err error) {
 	if err != nil {
 		answer := errorOf(err)
 		e.Result, e.Message = string(answer.Code), answer.Message
+		if errors.Is(err, context.Canceled) { // either ends the request; the log is not to blame the wrong one
+			e.Message = "not done: the caller hung up, or the seeder was stopping"
+		}
 	}
 	e.App, e.Version, e.Message = release.Printable(e.App), release.Printable(e.Version), cut(release.Printable(e.Message), control.MaxReasonLen)
 	if err != nil {

@@ -1,12 +1,14 @@
 package seeder
 
 import (
+	"context"
 	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -54,6 +56,19 @@ func TestFailedCallsDoNotFillTheHistory(t *testing.T) {
 	}
 	if did[control.ActionPush] != 100 || did[control.ActionEnded] != 100 || did[control.ActionDeploy]+leftOut != 500 {
 		t.Errorf("entries are %v, %d were left out", did, leftOut)
+	}
+}
+
+// A caller that hangs up before its turn is no seeder that stops.
+func TestCallerThatHangsUpIsInTheHistory(t *testing.T) {
+	a, _ := journalAPI(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, err := ask(ctx, &ledger{}, func(*books, time.Time) (bool, error) { return true, nil })
+	a.record(httptest.NewRequest("POST", control.PathDeploys, nil), control.HistoryEntry{Action: control.ActionDeploy, App: "web"}, err)
+	all := must[[]control.HistoryEntry](t)(a.env.audit.Read("", control.MaxHistory))
+	if len(all) != 1 || all[0].Result != string(control.CodeInternal) || !strings.Contains(all[0].Message, "hung up") {
+		t.Errorf("the history has %+v", all)
 	}
 }
 
