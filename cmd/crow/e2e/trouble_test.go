@@ -95,30 +95,38 @@ func (f *troubled) plan() {
 // seconds later.
 func (f *troubled) pullCables(size int64, away time.Duration) {
 	f.t.Helper()
-	f.eventually(30*time.Second, "the deploy has begun", func() error {
-		if s := f.status("web"); s.Artifact.Bytes != size {
+	var s control.DeployStatus
+	f.eventually(60*time.Second, "the slow hosts fetch", func() error {
+		if s = f.status("web"); s.Artifact.Bytes != size {
 			return fmt.Errorf("there is %s of %s", s.Deploy, s.Version)
+		}
+		for _, i := range f.slow {
+			if h := host(f.t, s, fmt.Sprint("host-", i)); h.Bytes.Received() == 0 {
+				return fmt.Errorf("%+v", h)
+			}
 		}
 		return nil
 	})
-	before := map[int]int64{}
 	for _, i := range f.slow {
-		h := f.received(fmt.Sprint("host-", i), 1)
-		if h.Phase != release.Fetching || h.Bytes.Received() >= size {
-			f.t.Fatalf("%s is %s with %d bytes before its link is cut: the test shows nothing", h.Name, h.Phase, h.Bytes.Received())
-		}
 		f.cut(i)
-		before[i] = h.Bytes.Received()
 	}
+	f.wantFetching(s, size)
 	<-time.After(away)
-	s := f.status("web")
+	f.wantFetching(f.status("web"), size)
+	for _, i := range f.slow {
+		f.mend(i)
+	}
+}
+
+// wantFetching checks that the slow hosts are in the middle of their fetch.
+func (f *troubled) wantFetching(s control.DeployStatus, size int64) {
+	f.t.Helper()
 	for _, i := range f.slow {
 		h := host(f.t, s, fmt.Sprint("host-", i))
-		f.t.Logf("%s was cut off with %d bytes, and has told of %d when it is back: %s", h.Name, before[i], h.Bytes.Received(), h.Phase)
-		if h.Phase != release.Fetching {
-			f.t.Errorf("%s is %s with its link cut", h.Name, h.Phase)
+		f.t.Logf("%s is %s, and has %d bytes of %d", h.Name, h.Phase, h.Bytes.Received(), size)
+		if h.Phase != release.Fetching || h.Bytes.Received() >= size {
+			f.t.Errorf("%s is not cut off in the middle of its fetch", h.Name)
 		}
-		f.mend(i)
 	}
 }
 
