@@ -19,19 +19,43 @@ const minCatchUp = 10
 
 var catchUpShare = release.Percent(10)
 
+// crowd are the hosts that have to come to a deploy's release outside its own course.
+type crowd struct {
+	busy    int     // that go live now
+	waiting []*host // that could
+}
+
 // converge gives leave to hosts that wait to catch up.
 func (b *books) converge(now time.Time) {
 	b.converged = now
-	behind := map[*deploy][]*host{}
+	behind := map[*deploy]*crowd{}
 	for _, h := range b.fleet.hosts {
 		for _, d := range h.orders {
-			if d.catchesUp(h) {
-				behind[d] = append(behind[d], h)
+			if behind[d] == nil {
+				behind[d] = &crowd{}
 			}
+			b.look(behind[d], d, h, now)
 		}
 	}
-	for d, hosts := range behind {
-		b.giveLeave(d, hosts, now)
+	for d, c := range behind {
+		b.giveLeave(d, *c, now)
+	}
+}
+
+// look counts a host of a deploy. Only who could go live at once gets leave: one that
+// never comes to have the release must not keep the others from it. One that falls
+// silent loses its leave, and its place to another: it gets them anew when it is back.
+func (b *books) look(c *crowd, d *deploy, h *host, now time.Time) {
+	has := h.leave[d.Manifest.App].deploy == d.ID
+	if has && !b.isThere(h, now) {
+		b.takeLeave(d, h, now)
+		return
+	}
+	switch {
+	case b.isCatchingUp(d, h, now):
+		c.busy++
+	case d.catchesUp(h) && !has && h.State == control.HostAlive && d.hasStaged(h):
+		c.waiting = append(c.waiting, h)
 	}
 }
 
@@ -44,6 +68,32 @@ func (d *deploy) catchesUp(h *host) bool {
 	return d.Phase.Ended() || !d.counts(h.Name)
 }
 
+// isCatchingUp reports whether a host goes live now outside the deploy's own course, as
+// far as is known: it has leave, or has begun. Its link leads to the release before its
+// hook runs, so what it runs says nothing. One that has taken longer than any may is not
+// waited for.
+func (b *books) isCatchingUp(d *deploy, h *host, now time.Time) bool {
+	app := d.Manifest.App
+	if !b.isThere(h, now) || !d.Phase.Ended() && d.counts(h.Name) {
+		return false
+	}
+	j, said := h.jobs[app]
+	said = said && j.Deploy == d.ID
+	switch l := h.leave[app]; {
+	case said && j.Phase.Ended():
+		return false
+	case l.deploy == d.ID:
+		return now.Before(l.since.Add(b.pace.deadline))
+	}
+	return said && j.Phase == release.Activating || d.hasBegun(h)
+}
+
+// isThere reports whether a host has been heard within the grace. What gossip says of it
+// does not count: it would come and go with its place.
+func (b *books) isThere(h *host, now time.Time) bool {
+	return h.State != control.HostLeft && now.Sub(later(h.LastSeen, b.started)) < b.pace.grace
+}
+
 // hasStaged reports whether a host has said that it has the deploy's release, and
 // could go live with it.
 func (d *deploy) hasStaged(h *host) bool {
@@ -51,29 +101,73 @@ func (d *deploy) hasStaged(h *host) bool {
 	return said && j.Deploy == d.ID && j.Phase >= release.Staged
 }
 
-// giveLeave lets as many hosts go live as may at once, by name. Only who could go live
-// at once gets leave: one that never comes to have the release must not keep the others
-// from it.
-func (b *books) giveLeave(d *deploy, behind []*host, now time.Time) {
+// giveLeave lets as many hosts go live as may at once, by name. What a deploy says of
+// hosts at once is said of all of them together: those of its own course are counted.
+func (b *books) giveLeave(d *deploy, c crowd, now time.Time) {
 	app := d.Manifest.App
-	free := cmp.Or(d.Rollout.HostsAtOnce, max(minCatchUp, catchUpShare.Up(d.orders)))
-	var waiting []*host
-	for _, h := range behind {
-		switch {
-		case h.State != control.HostAlive:
-		case h.leave[app] == d.ID:
-			free--
-		case d.hasStaged(h):
-			waiting = append(waiting, h)
+	free := max(minCatchUp, catchUpShare.Up(d.orders)) - c.busy
+	if d.Rollout.HostsAtOnce > 0 {
+		free = d.Rollout.HostsAtOnce - c.busy - d.inCourse()
+	}
+	slices.SortFunc(c.waiting, func(a, b *host) int { return cmp.Compare(a.Name, b.Name) })
+	for _, h := range c.waiting[:min(max(free, 0), len(c.waiting))] {
+		h.leave[app] = leave{d.ID, now}
+		b.tell(h, now)
+	}
+}
+
+func (b *books) takeLeave(d *deploy, h *host, now time.Time) {
+	delete(h.leave, d.Manifest.App)
+	b.retellHost(d, h, now)
+}
+
+// inCourse is how many hosts go live now in the course of a deploy that goes on.
+func (d *deploy) inCourse() (n int) {
+	if d.Phase.Ended() {
+		return 0
+	}
+	for i, name := range d.Hosts {
+		if d.may[i] && !d.rows[name].shown().Phase.Ended() {
+			n++
 		}
 	}
-	slices.SortFunc(waiting, func(a, b *host) int { return cmp.Compare(a.Name, b.Name) })
-	for _, h := range waiting {
-		if free <= 0 {
-			return
+	return n
+}
+
+// aside is how many hosts that a deploy does not count go live now, where that matters.
+func (b *books) aside(d *deploy, now time.Time) (n int) {
+	if d.Rollout.HostsAtOnce == 0 {
+		return 0
+	}
+	for _, h := range b.late(d) {
+		if b.isCatchingUp(d, h, now) {
+			n++
 		}
-		h.leave[app] = d.ID
-		free--
-		b.tell(h, now)
+	}
+	return n
+}
+
+// late are the hosts that a deploy does not count, and whose order it is.
+func (b *books) late(d *deploy) (all []*host) {
+	for name, r := range d.rows {
+		if h := b.fleet.hosts[name]; r.Late && h != nil && h.orders[d.Manifest.App] == d {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// takeBack takes leave back from hosts that have not begun, as far as is known, where
+// more than may go live at once: one of the deploy's own course that had begun is back.
+func (b *books) takeBack(d *deploy, aside int, now time.Time) {
+	if aside == 0 {
+		return
+	}
+	over := aside + d.inCourse() - d.Rollout.HostsAtOnce
+	for _, h := range b.late(d) {
+		if over > 0 && h.leave[d.Manifest.App].deploy == d.ID && b.isCatchingUp(d, h, now) && !d.hasBegun(h) {
+			b.takeLeave(d, h, now)
+			over--
+		}
 	}
 }

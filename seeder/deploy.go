@@ -84,6 +84,7 @@ type result struct {
 	Course   course              `json:"course,omitzero"`
 	Keys     []string            `json:"keys,omitempty"`      // of an earlier crow: idempotency keys of those who asked for the same while it ran
 	FellBack string              `json:"fell_back,omitempty"` // to the previous release, by that deploy
+	LetAll   *bool               `json:"let_all,omitempty"`   // of one that has ended: every host had had its turn, or missed it; nil: of an earlier crow
 	Sent     int64               `json:"sent"`                // bytes, by the seeder, over the swarm
 	Rows     []row               `json:"rows"`                // sorted by name; nil in memory, where deploy.rows has them
 }

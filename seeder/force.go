@@ -48,8 +48,19 @@ func (d *deploy) lets(h *host) bool {
 	if i, ok := slices.BinarySearch(d.Hosts, h.Name); ok && !d.Phase.Ended() {
 		return i < len(d.may) && d.may[i]
 	}
+	return d.hasBegun(h) || h.Running[app] == d.Manifest.Version || h.leave[app].deploy == d.ID
+}
+
+// hasBegun reports whether a host has begun to go live, or went: it goes on whatever is
+// held. One that was installed anew since has not, although its row tells of the time
+// before.
+func (d *deploy) hasBegun(h *host) bool {
 	r := d.rows[h.Name]
-	return r != nil && r.Begun || h.Running[app] == d.Manifest.Version || h.leave[app] == d.ID
+	if r == nil || !r.Begun {
+		return false
+	}
+	j, said := h.jobs[d.Manifest.App]
+	return !r.Phase.Ended() || said && j.Deploy == d.ID && j.Phase.Ended()
 }
 
 // stays reports whether a host has done with an order for good: it runs the

@@ -153,8 +153,17 @@ func (d *deploy) fill(r result) {
 	}
 	d.Course.Wave = min(d.Course.Wave, len(d.program.ends)) // a crow of another version may have counted otherwise
 	stands := d.stands()
-	d.may = permitted(d.program, d.Course, stands)
-	d.letAll = hadTurns(d.program, d.Course, stands, d.may)
+	p := d.program
+	for name, one := range d.rows {
+		if one.Begun && !one.Phase.Ended() && !d.counts(name) {
+			p.aside++
+		}
+	}
+	d.may = permitted(p, d.Course, stands)
+	d.letAll = hadTurns(p, d.Course, stands, d.may)
+	if d.Phase.Ended() && d.LetAll != nil {
+		d.letAll = *d.LetAll // who took places then is not known any more
+	}
 }
 
 // rest lets go of the rows of a deploy that has ended and is nobody's order.

@@ -66,3 +66,73 @@ func TestHostsThatWereOffCatchUpWithHostsAtOnce(t *testing.T) {
 		t.Errorf("h02, which was off, has the order %s, want %s", got, second.ID)
 	}
 }
+
+// Hosts outside the count take places of those that go live at once.
+func TestLateHostsTakePlaces(t *testing.T) {
+	p := testProgram(4, release.Rollout{HostsAtOnce: 2})
+	for aside, want := range map[int]string{0: "1100", 1: "1000", 2: "0000", 3: "0000"} {
+		p.aside = aside
+		if o := decide(p, course{Began: t0}, sinceT0, lineup("ssss"), t0); letters(o.may) != want {
+			t.Errorf("%d others: who may: %s, want %s", aside, letters(o.may), want)
+		}
+	}
+}
+
+// TestHostsAtOnceHoldsForLateHosts: a host that came later keeps its place while its hook
+// runs, whoever else waits.
+func TestHostsAtOnceHoldsForLateHosts(t *testing.T) {
+	d := fleetOf(t, 2)
+	second := d.startAs(release.Rollout{HostsAtOnce: 1, MaxFailures: share("100%")}, "2", "name=*")
+	late := func(name string, phase release.Phase, running string) {
+		d.tells(name, second, control.JobReport{Phase: phase}, running)
+		d.pass(time.Second)
+	}
+	for _, name := range []string{"late0", "late1"} {
+		d.join(name, nil)
+		late(name, release.Staged, "")
+	}
+	d.wantGoals("h00") // those that count come first
+	d.tells("h00", second, control.JobReport{Phase: release.Failed, Reason: "disk"}, "1")
+	d.pass(time.Second)
+	d.wantGoals("h00 h01") // h00 has had its turn
+	d.tells("h01", second, control.JobReport{Phase: release.Active}, "2")
+	d.wantPhase(second.ID, release.DeploySucceeded)
+	d.pass(time.Second)
+	d.wantGoals("h01 late0")
+	late("late0", release.Activating, "2")
+	d.wantGoals("h01 late0")
+	d.must(second.ID, control.Steer{Verb: control.VerbRetry})
+	d.tells("h00", second, control.JobReport{Phase: release.Staged, Attempt: 1}, "1")
+	d.pass(time.Second)
+	d.wantGoals("h01 late0") // h00 waits for a late one
+	late("late0", release.Active, "2")
+	d.wantGoals("h00 h01 late0")
+	d.tells("h00", second, control.JobReport{Phase: release.Active, Attempt: 1}, "2")
+	d.pass(time.Second)
+	d.wantGoals("h00 h01 late0 late1")
+}
+
+// TestHostsInstalledAnewWaitForLeave: that they were live once lets them not go at once.
+func TestHostsInstalledAnewWaitForLeave(t *testing.T) {
+	d := fleetOf(t, 3)
+	second := d.startAs(release.Rollout{HostsAtOnce: 1, MaxFailures: share("100%")}, "2", "name=*")
+	for _, name := range second.Hosts {
+		d.tells(name, second, control.JobReport{Phase: release.Active}, "2")
+	}
+	d.wantPhase(second.ID, release.DeploySucceeded)
+	for _, name := range second.Hosts {
+		hello := helloOf(name, nil)
+		hello.Boot = "boot-" + name + "-2"
+		if err := d.hello(name, hello, d.now); err != nil {
+			t.Fatal(err)
+		}
+		d.seq[name]++
+		j := control.JobReport{Deploy: second.ID, App: "web", Version: "2", Phase: release.Staged}
+		if _, err := d.report(control.Report{Host: name, Boot: hello.Boot, Seq: d.seq[name], Jobs: []control.JobReport{j}}, d.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.wantGoals("")
+	d.pass(time.Second)
+	d.wantGoals("h00")
+}

@@ -21,7 +21,9 @@ func (b *books) judge(d *deploy, now time.Time) {
 			stands[i].heard, stands[i].gone = h.LastSeen, h.member == control.HostFailed
 		}
 	}
-	o := decide(d.program, d.Course, b.started, stands, now)
+	p := d.program
+	p.aside = b.aside(d, now)
+	o := decide(p, d.Course, b.started, stands, now)
 	moved := !slices.Equal(d.may, o.may)
 	b.follow(d, o, now)
 	switch {
@@ -29,8 +31,11 @@ func (b *books) judge(d *deploy, now time.Time) {
 		b.fallBack(d, o.reason, now)
 	case o.phase.Ended():
 		b.end(d, o.phase, o.reason, now)
-	case moved: // else no order is another one, and the fleet is not gone through for each report
-		b.retell(d, now)
+	default:
+		if moved { // else no order is another one, and the fleet is not gone through for each report
+			b.retell(d, now)
+		}
+		b.takeBack(d, p.aside, now)
 	}
 }
 
@@ -86,7 +91,7 @@ func (b *books) conclude(d *deploy, phase release.DeployPhase, reason string, no
 	app := d.Manifest.App
 	for i, name := range d.Hosts {
 		if h := b.fleet.hosts[name]; h != nil && h.orders[app] == d && d.may[i] && !d.rows[name].Phase.Ended() {
-			h.leave[app] = d.ID
+			h.leave[app] = leave{d.ID, now}
 		}
 	}
 	b.deploys.finish(d, phase, reason, now)
@@ -181,8 +186,8 @@ func (ds *deploys) finish(d *deploy, phase release.DeployPhase, reason string, n
 
 // over sets how a deploy ended.
 func (d *deploy) over(phase release.DeployPhase, reason string, now time.Time) {
-	finished := now.UTC()
-	d.Phase, d.Reason, d.Finished = phase, reason, &finished
+	finished, letAll := now.UTC(), d.letAll
+	d.Phase, d.Reason, d.Finished, d.LetAll = phase, reason, &finished, &letAll
 }
 
 // logEnd writes the one line about a deploy's end.

@@ -133,16 +133,19 @@ func (b *books) tell(h *host, now time.Time) {
 // retell tells hosts whose order is the deploy what has changed in it.
 func (b *books) retell(d *deploy, now time.Time) {
 	for _, h := range b.fleet.hosts {
-		if h.orders[d.Manifest.App] != d {
-			continue
+		if h.orders[d.Manifest.App] == d {
+			b.retellHost(d, h, now)
 		}
-		o := d.order(h)
-		same := func(old control.Order) bool {
-			return old.Deploy == o.Deploy && old.Goal == o.Goal && old.Attempt == o.Attempt
-		}
-		if !slices.ContainsFunc(h.list, same) {
-			b.tell(h, now)
-		}
+	}
+}
+
+func (b *books) retellHost(d *deploy, h *host, now time.Time) {
+	o := d.order(h)
+	same := func(old control.Order) bool {
+		return old.Deploy == o.Deploy && old.Goal == o.Goal && old.Attempt == o.Attempt
+	}
+	if !slices.ContainsFunc(h.list, same) {
+		b.tell(h, now)
 	}
 }
 

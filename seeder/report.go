@@ -66,6 +66,9 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 	if d.rows[h.Name] != nil {
 		b.mark(d, h, j, now)
 	}
+	if h.orders[j.App] == d {
+		b.retellHost(d, h, now) // it may have been installed anew, and have to wait for leave
+	}
 }
 
 // mark brings a host's row in a deploy up to date with what it says.

@@ -21,6 +21,7 @@ type program struct {
 	grace time.Duration // of silence
 	knock time.Duration // from the deploy's begin, or a retry: nobody becomes unreachable in it, a host may answer the order
 	limit time.Duration // for a host to fetch, and again to go live
+	aside int           // hosts outside the count that go live now: they take places of hosts_at_once too
 	// onward is a way back from a deploy that failed: failures do not stop it.
 	onward bool
 }
@@ -212,7 +213,7 @@ func (o *outcome) unfinished(p program, stands []stand) (open []stand, earlier b
 // than the program allows. Who has begun goes on, whatever is held.
 func permitted(p program, c course, stands []stand) []bool {
 	may := make([]bool, len(stands))
-	busy := 0
+	busy := p.aside
 	for i, s := range stands {
 		if s.Begun {
 			may[i] = true

@@ -102,7 +102,7 @@ func (b *books) retry(d *deploy, failedOnly bool, now time.Time) error {
 		return err
 	}
 	for _, name := range failed {
-		if h := b.fleet.hosts[name]; h != nil && !d.counts(name) && h.leave[d.Manifest.App] == d.ID {
+		if h := b.fleet.hosts[name]; h != nil && !d.counts(name) && h.leave[d.Manifest.App].deploy == d.ID {
 			delete(h.leave, d.Manifest.App) // it catches up as the others do
 			b.tell(h, now)
 		}

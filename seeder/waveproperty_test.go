@@ -2,6 +2,7 @@ package seeder
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,9 @@ type flight struct {
 	t       *rapid.T
 	d       string // the deploy's id
 	how     release.Rollout
-	names   []string
+	names   []string                 // of the hosts that count
+	late    []string                 // of those that came later
+	quiet   map[string]bool          // of those, which were silent when places were last given
 	told    map[string]control.Order // what a host has heard
 	is      map[string]release.Phase // where it really stands
 	live    map[string]bool          // it has begun to go live, whatever the seeder knows
@@ -29,19 +32,23 @@ type flight struct {
 }
 
 func newFlight(t *rapid.T, path string) *flight {
-	f := &flight{
-		desk: newDesk(t, path), t: t, told: map[string]control.Order{}, is: map[string]release.Phase{},
-		live: map[string]bool{}, attempt: map[string]int{}, turn: map[string]bool{},
-	}
-	n := rapid.IntRange(2, 7).Draw(t, "hosts")
-	f.how = release.Rollout{
+	how := release.Rollout{
 		Waves:       []release.Share{release.Hosts(1), release.Percent(60), release.Percent(100)},
 		WavePause:   release.Duration(rapid.SampledFrom([]time.Duration{0, 30 * time.Second}).Draw(t, "pause")),
 		HostsAtOnce: rapid.IntRange(0, 2).Draw(t, "at once"),
 	}
+	n := rapid.IntRange(2, 7).Draw(t, "hosts")
 	if rapid.Bool().Draw(t, "limit") {
 		s := release.Hosts(rapid.IntRange(0, n).Draw(t, "failures"))
-		f.how.MaxFailures = &s
+		how.MaxFailures = &s
+	}
+	return newFlightAs(t, path, n, how)
+}
+
+func newFlightAs(t *rapid.T, path string, n int, how release.Rollout) *flight {
+	f := &flight{
+		desk: newDesk(t, path), t: t, told: map[string]control.Order{}, is: map[string]release.Phase{},
+		live: map[string]bool{}, attempt: map[string]int{}, turn: map[string]bool{}, quiet: map[string]bool{}, how: how,
 	}
 	for i := range n {
 		f.names = append(f.names, fmt.Sprintf("h%d", i))
@@ -56,6 +63,27 @@ func newFlight(t *rapid.T, path string) *flight {
 	}
 	f.d = d.ID
 	return f
+}
+
+func (f *flight) all() []string { return slices.Concat(f.names, f.late) }
+
+// newcomer has a host come that the deploy does not count.
+func (f *flight) newcomer() {
+	if len(f.late) < 3 {
+		f.late = append(f.late, fmt.Sprintf("late%d", len(f.late)))
+		f.join(f.late[len(f.late)-1], nil)
+	}
+}
+
+// restart kills the seeder. Hosts that it had not written down say hello again.
+func (f *flight) restart() {
+	f.reopen()
+	clear(f.quiet)
+	for _, name := range f.late {
+		if f.fleet.hosts[name] == nil {
+			f.join(name, nil)
+		}
+	}
 }
 
 // hear has a host take its orders, as they are now. A hook that has begun goes on,
@@ -75,7 +103,7 @@ func (f *flight) hear(name string) {
 
 // work has a host do its next step, as it was last told.
 func (f *flight) work(t *rapid.T) {
-	name := rapid.SampledFrom(f.names).Draw(t, "host")
+	name := rapid.SampledFrom(f.all()).Draw(t, "host")
 	if rapid.Bool().Draw(t, "polls") {
 		f.hear(name)
 	}
@@ -116,7 +144,7 @@ func (f *flight) speak(name string, delivered bool) {
 		}
 	}
 	r := control.Report{Host: name, Boot: "boot-" + name, Seq: f.seq[name], Jobs: []control.JobReport{j}}
-	if f.is[name] == release.Active {
+	if f.live[name] { // its link leads there before its hook runs
 		r.Running = map[string]string{"web": "1"}
 	}
 	f.said = append(f.said, r)
@@ -171,6 +199,13 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 			r := d.rows[h.Name]
 			switch {
 			case of != d || o.Goal != control.GoalActivate || r.Phase.Ended():
+			case r.Late:
+				if f.holdsPlace(h, r) {
+					busy++
+					if r.Begun {
+						begun++
+					}
+				}
 			case r.Verdict == "":
 				f.turn[h.Name] = true
 				busy++
@@ -185,6 +220,13 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 	if f.how.HostsAtOnce > 0 && !d.Phase.Ended() && busy > max(f.how.HostsAtOnce, begun) {
 		t.Fatalf("%d hosts are told to go live at once, and %d of them have begun; want at most %d", busy, begun, f.how.HostsAtOnce)
 	}
+}
+
+// holdsPlace reports whether a host that is not counted goes live now, as the seeder can
+// know.
+func (f *flight) holdsPlace(h *host, r *row) bool {
+	l := h.leave["web"]
+	return !f.quiet[h.Name] && (r.Begun || l.deploy == f.d && f.now.Before(l.since.Add(f.pace.deadline)))
 }
 
 // check holds what must be so after every step: nobody went live whose wave had not
@@ -247,6 +289,9 @@ func (f *flight) opened(t *rapid.T, d *deploy, open int) {
 func (f *flight) checkSuccess(t *rapid.T, s control.DeployStatus) {
 	failed := 0
 	for _, h := range s.Hosts {
+		if h.Late {
+			continue
+		}
 		if h.Phase == release.Failed {
 			failed++
 		} else if h.Phase != release.Active {
@@ -273,11 +318,12 @@ func TestNoWaveTooEarly(t *testing.T) {
 					f.deliver(rapid.SampledFrom(f.said).Draw(t, "report"))
 				}
 			},
-			"restart seeder": func(*rapid.T) { f.reopen() },
+			"newcomer":       func(*rapid.T) { f.newcomer() },
+			"restart seeder": func(*rapid.T) { f.restart() },
 			"steer":          f.steering,
 			"gossip": func(t *rapid.T) {
 				state := rapid.SampledFrom([]control.HostState{control.HostAlive, control.HostFailed}).Draw(t, "state")
-				f.fleet.gossiped(rapid.SampledFrom(f.names).Draw(t, "host"), state)
+				f.fleet.gossiped(rapid.SampledFrom(f.all()).Draw(t, "host"), state)
 			},
 			"silence": func(t *rapid.T) { f.silence(t) },
 			"rival": func(t *rapid.T) {
@@ -288,7 +334,7 @@ func TestNoWaveTooEarly(t *testing.T) {
 			"wait": func(t *rapid.T) { f.wait(t, rapid.IntRange(1, 40).Draw(t, "seconds")) },
 			"":     f.check,
 		})
-		for range 4 * len(f.names) {
+		for range 4 * len(f.all()) {
 			f.settle(t)
 		}
 		s := f.shown(f.d)
@@ -300,7 +346,7 @@ func TestNoWaveTooEarly(t *testing.T) {
 
 // settle has every host hear, work without failing, and be heard.
 func (f *flight) settle(t *rapid.T) {
-	for _, name := range f.names {
+	for _, name := range f.all() {
 		f.fleet.gossiped(name, control.HostAlive)
 		f.hear(name)
 		o, heard := f.told[name]
@@ -324,7 +370,7 @@ func (f *flight) settle(t *rapid.T) {
 
 // silence lets more than the grace go by in which only some hosts poll.
 func (f *flight) silence(t *rapid.T) {
-	there := rapid.SliceOfDistinct(rapid.SampledFrom(f.names), rapid.ID[string]).Draw(t, "there")
+	there := rapid.SliceOfDistinct(rapid.SampledFrom(f.all()), rapid.ID[string]).Draw(t, "there")
 	for range 4 {
 		for _, name := range there {
 			f.hear(name)
@@ -338,6 +384,63 @@ func (f *flight) silence(t *rapid.T) {
 func (f *flight) wait(t *rapid.T, seconds int) {
 	for range seconds {
 		f.pass(time.Second)
+		for _, name := range f.late {
+			f.quiet[name] = !f.isThere(f.fleet.hosts[name], f.now)
+		}
 		f.check(t)
 	}
+}
+
+// TestHostsAtOnceAreAllHosts begins where hosts of a deploy have ended, or are at it, and
+// others have come since: no more of all of them go live at once than may.
+func TestHostsAtOnceAreAllHosts(t *testing.T) {
+	checkInFolder(t, func(t *rapid.T, path string) {
+		how := release.Rollout{HostsAtOnce: rapid.IntRange(1, 2).Draw(t, "at once"), MaxFailures: share("100%")}
+		f := newFlightAs(t, path, rapid.IntRange(2, 3).Draw(t, "hosts"), how)
+		for range 3 {
+			f.newcomer()
+		}
+		for range 4 {
+			for _, name := range f.all() {
+				f.step(t, name)
+			}
+			f.wait(t, 1)
+		}
+		work := func(t *rapid.T) {
+			f.step(t, rapid.SampledFrom(f.all()).Draw(t, "host"))
+			f.wait(t, rapid.IntRange(0, 1).Draw(t, "seconds"))
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"work": work, "again": work, "more": work,
+			"retry": func(t *rapid.T) {
+				if _, err := f.steered(f.d, control.Steer{Verb: control.VerbRetry}, "op", f.now); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"silence":        f.silence,
+			"restart seeder": func(*rapid.T) { f.restart() },
+			"":               f.check,
+		})
+	})
+}
+
+// step has a host hear its orders, do its next step and say so.
+func (f *flight) step(t *rapid.T, name string) {
+	f.hear(name)
+	o, heard := f.told[name]
+	if !heard {
+		return
+	}
+	if o.Attempt > f.attempt[name] && f.is[name] == release.Failed {
+		f.attempt[name], f.is[name] = o.Attempt, release.Pending
+	}
+	switch p := f.is[name]; {
+	case p < release.Staged:
+		f.is[name] = release.Staged
+	case p == release.Staged && o.Goal == control.GoalActivate:
+		f.is[name], f.live[name] = release.Activating, true
+	case p == release.Activating:
+		f.is[name] = rapid.SampledFrom([]release.Phase{release.Activating, release.Active, release.Failed}).Draw(t, "then")
+	}
+	f.speak(name, true)
 }
