@@ -50,7 +50,7 @@ func (b *books) drift(h *host, d *deploy) string {
 		return j.Reason // it was, and has found out since that there is more to say
 	case said && j.Reason != "":
 		return "it is " + j.Phase.String() + ": " + j.Reason
-	case said && (d.lets(h) || j.Phase < release.Staged):
+	case said && (d.lets(h) || j.Phase != release.Staged):
 		return "it is " + j.Phase.String()
 	case d.lets(h):
 		return "it has not begun"
