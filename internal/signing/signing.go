@@ -52,13 +52,6 @@ func line(comment string) string {
 	return strings.ToValidUTF8(s[:maxCommentLen], "")
 }
 
-// KeyID is the ID, as PublicKey.ID has it, of the key that a signature claims to be of:
-// the text of a .minisig file. Whether it is of that key Trust.Verify says.
-func KeyID(signature string) (string, error) {
-	s, err := parseSignature(signature)
-	return printID(s.KeyID), err
-}
-
 // parseSignature reads the text of a .minisig file. Only the one form that Sign
 // and minisign write is accepted: no byte of it but those of the untrusted
 // comment, which nothing uses, can be another without the signature failing.

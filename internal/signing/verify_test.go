@@ -24,16 +24,6 @@ func manifest(t testing.TB) []byte {
 	return b
 }
 
-func TestKeyID(t *testing.T) {
-	private, keys := newKeys(t, 1)
-	if id, err := KeyID(Sign(private[0], manifest(t), "")); err != nil || id != keys[0].ID() {
-		t.Errorf("got %s, %v, want %s", id, err, keys[0].ID())
-	}
-	if _, err := KeyID("hello"); err == nil {
-		t.Error("a text that is no signature has a key")
-	}
-}
-
 func TestVerify(t *testing.T) {
 	private, keys := newKeys(t, 4) // the first three are trusted
 	message := manifest(t)
