@@ -92,7 +92,7 @@ func (p footprint) within(before, more footprint) bool {
 // TestManyDeploysLeaveNothing holds that deploys cost no goroutine, file or memory for
 // ever, and disk only for the seeder's records of them.
 func TestManyDeploysLeaveNothing(t *testing.T) {
-	const deploys, warmUp, pruned = 200, 20, 10
+	const deploys, warmUp, pruned = 150, 20, 10
 	f := startSeeder(t, "")
 	app := hook(t, "keep: 2", "exit 0")
 	for i := range 2 {
