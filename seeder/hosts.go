@@ -53,13 +53,14 @@ type registered struct {
 // fleet is the part of the books about hosts.
 type fleet struct {
 	*env
-	hosts map[string]*host
-	dirty bool
-	saved time.Time
+	hosts   map[string]*host
+	hearing hearing
+	dirty   bool
+	saved   time.Time
 }
 
 func loadFleet(e *env) (*fleet, error) {
-	f := &fleet{env: e, hosts: map[string]*host{}}
+	f := &fleet{env: e, hosts: map[string]*host{}, hearing: hearing{since: e.started}}
 	var all []registered
 	if err := f.get(kindFleet, kindFleet, &all); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
@@ -129,6 +130,7 @@ func (f *fleet) has(e release.Expr) bool {
 // heard takes down that a host called.
 func (f *fleet) heard(h *host, now time.Time) {
 	h.LastSeen = now.UTC()
+	f.hears(now)
 	f.setState(h, control.HostAlive)
 }
 
@@ -213,11 +215,11 @@ func (f *fleet) gossiped(name string, state control.HostState) {
 
 // review finds the hosts that fell silent, and forgets those that have been
 // for very long, whatever deploy counts them: it goes on without their orders.
-// Silence begins no earlier than this life of the seeder: nobody could be heard
-// before, and LastSeen may be as old as the registry's last save.
+// Silence begins no earlier than the seeder could hear anybody, and LastSeen may be as
+// old as the registry's last save.
 func (f *fleet) review(now time.Time) (forgotten []*host) {
 	for _, h := range f.hosts {
-		silence := now.Sub(later(h.LastSeen, f.started))
+		silence := now.Sub(later(h.LastSeen, f.hearing.from(now)))
 		if silence < f.pace.grace {
 			continue
 		}

@@ -23,7 +23,10 @@ func (b *books) judge(d *deploy, now time.Time) {
 	}
 	p := d.program
 	p.aside = b.aside(d, now)
-	o := decide(p, d.Course, b.started, stands, now)
+	o := decide(p, d.Course, b.fleet.hearing.from(now), stands, now)
+	if b.fleet.hearing.deaf {
+		o.waits = b.fleet.hearing.waits()
+	}
 	moved := !slices.Equal(d.may, o.may)
 	b.follow(d, o, now)
 	switch {

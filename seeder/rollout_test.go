@@ -75,11 +75,11 @@ func TestDecide(t *testing.T) {
 		"deadline": {
 			[]stand{let(standing("a", release.Activating, "", time.Hour), 0)}, time.Hour, release.DeployFailed,
 			"1 of 1 hosts failed: a: not finished within 1h0m0s: it is activating"},
-		"gossip calls it failed, and it is silent for half the grace": {
-			[]stand{gone(standing("a", release.Fetching, "", 0))}, 30 * time.Second, release.DeployFailed,
-			"1 of 1 hosts failed: a: unreachable: gossip calls it failed, last heard 30s ago, it was fetching"},
+		"gossip calls it failed, and it is silent for three quarters of the grace": {
+			[]stand{gone(standing("a", release.Fetching, "", 0))}, 45 * time.Second, release.DeployFailed,
+			"1 of 1 hosts failed: a: unreachable: gossip calls it failed, last heard 45s ago, it was fetching"},
 		"gossip calls it failed, and it is heard": {
-			[]stand{gone(standing("a", release.Fetching, "", 0))}, 29 * time.Second, release.DeployRunning, ""},
+			[]stand{gone(standing("a", release.Fetching, "", 0))}, 44 * time.Second, release.DeployRunning, ""},
 		"never heard": {
 			[]stand{{row: row{HostStatus: control.HostStatus{Name: "a"}}}}, time.Minute, release.DeployFailed,
 			"1 of 1 hosts failed: a: unreachable: not heard since the seeder started, it was pending"},

@@ -114,7 +114,7 @@ func verdict(p program, began, until, since time.Time, s stand, now time.Time) s
 	asked := s.Verdict != "" || !now.Before(began.Add(p.knock))
 	silent := silence >= p.grace && asked
 	// Gossip alone is no proof: a host that is there calls more often than this.
-	gone := s.gone && silence >= p.grace/2 && asked
+	gone := s.gone && silence >= p.grace*3/4 && asked
 	late := !until.IsZero() && !now.Before(until)
 	switch {
 	case s.Verdict != "" && (silent || gone || late):
