@@ -81,6 +81,9 @@ func goingBackOf(cmd *cli.Command) (b goingBack, err error) {
 	if err := release.ValidateApp(b.app); err != nil {
 		return b, usagef("rollback: which app? %v", err)
 	}
+	if cmd.IsSet("idempotency-key") && b.version == "" && b.from == "" {
+		return b, &fault{kind: usage, text: "rollback --idempotency-key: want --to as well: once hosts have gone back, the release before is another", hint: fmt.Sprintf("crow releases %s", b.app)}
+	}
 	if b.expires < time.Second {
 		return b, usagef("--expires %s: want a second or more, such as 168h", b.expires)
 	}
