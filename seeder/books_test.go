@@ -17,6 +17,8 @@ import (
 	"crow/internal/store"
 )
 
+var t0 = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
 // desk is the books without a ledger, at a time that the test sets.
 type desk struct {
 	*books

@@ -127,7 +127,7 @@ func (d *deploy) inCourse() (n int) {
 		return 0
 	}
 	for i, name := range d.Hosts {
-		if d.may[i] && !d.rows[name].shown().Phase.Ended() {
+		if d.may[i] && !d.rows[name].Shown().Phase.Ended() {
 			n++
 		}
 	}

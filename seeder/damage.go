@@ -8,6 +8,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // docError is what is wrong with what a document says.
@@ -68,10 +69,10 @@ func (ds *deploys) lost(d *deploy, err error) (result, error) {
 		return result{}, err
 	}
 	ended := ds.started.UTC()
-	r := result{Phase: release.DeployFailed, Reason: unreadable, Finished: &ended, Rows: []row{}}
+	r := result{Phase: release.DeployFailed, Reason: unreadable, Finished: &ended, Rows: []rollout.Row{}}
 	// Who had been let go live is not known. One that stops for nothing had let all.
-	if _, stops := d.program.stops(len(d.Hosts)); !stops {
-		r.Course.Wave = len(d.program.ends)
+	if _, stops := d.program.Stops(len(d.Hosts)); !stops {
+		r.Course.Wave = len(d.program.WaveEnds)
 	}
 	return r, ds.put(kindResult, d.ID, r)
 }

@@ -9,6 +9,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // plan is what a deploy was asked to do: the document deploys/<id>, written
@@ -81,28 +82,28 @@ type result struct {
 	Phase    release.DeployPhase `json:"phase"`
 	Reason   string              `json:"reason"`
 	Finished *time.Time          `json:"finished"`
-	Course   course              `json:"course,omitzero"`
+	Course   rollout.Course      `json:"course,omitzero"`
 	Keys     []string            `json:"keys,omitempty"`      // of an earlier crow: idempotency keys of those who asked for the same while it ran
 	FellBack string              `json:"fell_back,omitempty"` // to the previous release, by that deploy
 	LetAll   *bool               `json:"let_all,omitempty"`   // of one that has ended: every host had had its turn, or missed it; nil: of an earlier crow
 	Sent     int64               `json:"sent"`                // bytes, by the seeder, over the swarm
-	Rows     []row               `json:"rows"`                // sorted by name; nil in memory, where deploy.rows has them
+	Rows     []rollout.Row       `json:"rows"`                // sorted by name; nil in memory, where deploy.rows has them
 }
 
 // deploy is one deploy in the books.
 type deploy struct {
 	plan
 	result
-	program program
-	rows    map[string]*row // nil while they are only on disk
-	got     map[string]bool // while they are, of a deploy that ended early: hosts that went live
-	open    map[string]bool // while they are: hosts that had not said how they ended
-	orders  int             // hosts whose order this deploy is
-	may     []bool          // of plan.Hosts, who may go live while it goes on
-	letAll  bool            // every host has had its turn to go live, or missed it
-	waits   string          // what has to happen for it to go on
-	waiting int             // of plan.Hosts, how many have not reported an end
-	stale   bool            // something was reported since it was judged
+	program rollout.Program
+	rows    map[string]*rollout.Row // nil while they are only on disk
+	got     map[string]bool         // while they are, of a deploy that ended early: hosts that went live
+	open    map[string]bool         // while they are: hosts that had not said how they ended
+	orders  int                     // hosts whose order this deploy is
+	may     []bool                  // of plan.Hosts, who may go live while it goes on
+	letAll  bool                    // every host has had its turn to go live, or missed it
+	waits   string                  // what has to happen for it to go on
+	waiting int                     // of plan.Hosts, how many have not reported an end
+	stale   bool                    // something was reported since it was judged
 
 	sample int64     // swarm.Sent when Sent was last brought up to date
 	judged time.Time // when silent hosts were last judged
@@ -130,35 +131,17 @@ func (d *deploy) order(h *host) control.Order {
 	return o
 }
 
-func (d *deploy) sortedRows() []row {
-	rows := make([]row, 0, len(d.rows))
+func (d *deploy) sortedRows() []rollout.Row {
+	rows := make([]rollout.Row, 0, len(d.rows))
 	for _, r := range d.rows {
 		rows = append(rows, *r)
 	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(rows, func(a, b rollout.Row) int { return cmp.Compare(a.Name, b.Name) })
 	return rows
 }
 
-// turnsOf is the order in which hosts go live, as indexes: each zone has its part
-// in every wave. Zones are those of the hosts, which are sorted by name.
-func turnsOf(zones []string) []int {
-	size, seen := map[string]int{}, map[string]int{}
-	for _, z := range zones {
-		size[z]++
-	}
-	turns, place := make([]int, len(zones)), make([]float64, len(zones))
-	for i, z := range zones {
-		turns[i], place[i] = i, (float64(seen[z])+0.5)/float64(size[z])
-		seen[z]++
-	}
-	slices.SortStableFunc(turns, func(a, b int) int {
-		return cmp.Or(cmp.Compare(place[a], place[b]), cmp.Compare(zones[a], zones[b]))
-	})
-	return turns
-}
-
 // programOf is the deploy's program.
-func programOf(p plan, pace pace) program {
+func programOf(p plan, pace pace) rollout.Program {
 	turns := p.Turns
 	if len(turns) == 0 { // of an earlier crow
 		turns = make([]int, len(p.Hosts))
@@ -166,8 +149,8 @@ func programOf(p plan, pace pace) program {
 			turns[i] = i
 		}
 	}
-	return program{
-		Rollout: p.Rollout, turns: turns, ends: p.Rollout.Ends(len(p.Hosts)),
-		grace: pace.grace, knock: min(pace.knock, pace.grace), limit: pace.deadline, onward: p.For != "",
+	return rollout.Program{
+		Rollout: p.Rollout, Turns: turns, WaveEnds: p.Rollout.Ends(len(p.Hosts)),
+		Grace: pace.grace, Knock: min(pace.knock, pace.grace), Limit: pace.deadline, Onward: p.For != "",
 	}
 }

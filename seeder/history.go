@@ -13,6 +13,7 @@ import (
 	"crow/internal/control"
 	"crow/internal/release"
 	"crow/internal/store"
+	"crow/seeder/rollout"
 )
 
 // maxHistory bounds the deploys kept of one app. Those that are some host's
@@ -137,13 +138,13 @@ func (ds *deploys) fill(d *deploy, r result) {
 
 // fill gives a deploy its result, with a row for each host that it counts.
 func (d *deploy) fill(r result) {
-	d.rows = map[string]*row{}
+	d.rows = map[string]*rollout.Row{}
 	for _, one := range r.Rows {
 		d.rows[one.Name] = &one
 	}
 	for _, name := range d.Hosts {
 		if d.rows[name] == nil {
-			d.rows[name] = &row{HostStatus: control.HostStatus{Name: name}}
+			d.rows[name] = &rollout.Row{HostStatus: control.HostStatus{Name: name}}
 		}
 	}
 	r.Rows = nil
@@ -151,16 +152,16 @@ func (d *deploy) fill(r result) {
 	if d.Course.Began.IsZero() {
 		d.Course.Began = d.Started
 	}
-	d.Course.Wave = min(d.Course.Wave, len(d.program.ends)) // a crow of another version may have counted otherwise
+	d.Course.Wave = min(d.Course.Wave, len(d.program.WaveEnds)) // a crow of another version may have counted otherwise
 	stands := d.stands()
 	p := d.program
 	for name, one := range d.rows {
 		if one.Begun && !one.Phase.Ended() && !d.counts(name) {
-			p.aside++
+			p.Aside++
 		}
 	}
-	d.may = permitted(p, d.Course, stands)
-	d.letAll = hadTurns(p, d.Course, stands, d.may)
+	d.may = rollout.Permitted(p, d.Course, stands)
+	d.letAll = rollout.HadTurns(p, d.Course, stands, d.may)
 	if d.Phase.Ended() && d.LetAll != nil {
 		d.letAll = *d.LetAll // who took places then is not known any more
 	}

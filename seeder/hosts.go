@@ -235,3 +235,10 @@ func (f *fleet) review(now time.Time) (forgotten []*host) {
 	}
 	return forgotten
 }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

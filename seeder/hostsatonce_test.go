@@ -67,17 +67,6 @@ func TestHostsThatWereOffCatchUpWithHostsAtOnce(t *testing.T) {
 	}
 }
 
-// Hosts outside the count take places of those that go live at once.
-func TestLateHostsTakePlaces(t *testing.T) {
-	p := testProgram(4, release.Rollout{HostsAtOnce: 2})
-	for aside, want := range map[int]string{0: "1100", 1: "1000", 2: "0000", 3: "0000"} {
-		p.aside = aside
-		if o := decide(p, course{Began: t0}, sinceT0, lineup("ssss"), t0); letters(o.may) != want {
-			t.Errorf("%d others: who may: %s, want %s", aside, letters(o.may), want)
-		}
-	}
-}
-
 // TestHostsAtOnceHoldsForLateHosts: a host that came later keeps its place while its hook
 // runs, whoever else waits.
 func TestHostsAtOnceHoldsForLateHosts(t *testing.T) {

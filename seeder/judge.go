@@ -9,6 +9,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // judge brings a running deploy up to date with what its hosts reported and with
@@ -18,66 +19,66 @@ func (b *books) judge(d *deploy, now time.Time) {
 	stands := d.stands()
 	for i, name := range d.Hosts {
 		if h := b.fleet.hosts[name]; h != nil {
-			stands[i].heard, stands[i].gone = h.LastSeen, h.member == control.HostFailed
+			stands[i].Heard, stands[i].Gone = h.LastSeen, h.member == control.HostFailed
 		}
 	}
 	p := d.program
-	p.aside = b.aside(d, now)
-	o := decide(p, d.Course, b.fleet.hearing.from(now), stands, now)
+	p.Aside = b.aside(d, now)
+	o := rollout.Decide(p, d.Course, b.fleet.hearing.from(now), stands, now)
 	if b.fleet.hearing.deaf {
-		o.waits = b.fleet.hearing.waits()
+		o.Waits = b.fleet.hearing.waits()
 	}
-	moved := !slices.Equal(d.may, o.may)
+	moved := !slices.Equal(d.may, o.May)
 	b.follow(d, o, now)
 	switch {
-	case o.fallback:
-		b.fallBack(d, o.reason, now)
-	case o.phase.Ended():
-		b.end(d, o.phase, o.reason, now)
+	case o.Fallback:
+		b.fallBack(d, o.Reason, now)
+	case o.Phase.Ended():
+		b.end(d, o.Phase, o.Reason, now)
 	default:
 		if moved { // else no order is another one, and the fleet is not gone through for each report
 			b.retell(d, now)
 		}
-		b.takeBack(d, p.aside, now)
+		b.takeBack(d, p.Aside, now)
 	}
 }
 
 // follow takes over what was decided of a deploy that goes on.
-func (b *books) follow(d *deploy, o outcome, now time.Time) {
-	changed, steps := d.waits != o.waits, d.Course != o.course
+func (b *books) follow(d *deploy, o rollout.Outcome, now time.Time) {
+	changed, steps := d.waits != o.Waits, d.Course != o.Course
 	d.waiting = 0
 	for i, name := range d.Hosts {
 		r := d.rows[name]
-		changed = changed || r.Verdict != o.verdicts[i] || r.Quiet != o.quiet[i]
-		r.Verdict, r.Quiet = o.verdicts[i], o.quiet[i]
-		if o.may[i] && (r.Let.IsZero() || !d.may[i]) {
+		changed = changed || r.Verdict != o.Verdicts[i] || r.Quiet != o.Quiet[i]
+		r.Verdict, r.Quiet = o.Verdicts[i], o.Quiet[i]
+		if o.May[i] && (r.Let.IsZero() || !d.may[i]) {
 			r.Let, d.dirty = now.UTC(), true
 		}
 		if !r.Phase.Ended() {
 			d.waiting++
 		}
 	}
-	d.Course, d.may, d.letAll, d.waits = o.course, o.may, o.all, o.waits
-	if !o.phase.Ended() && (d.Phase != o.phase || d.Reason != o.reason) {
+	d.Course, d.may, d.letAll, d.waits = o.Course, o.May, o.All, o.Waits
+	if !o.Phase.Ended() && (d.Phase != o.Phase || d.Reason != o.Reason) {
 		b.logTurn(d, o)
-		d.Phase, d.Reason, steps = o.phase, o.reason, true
+		d.Phase, d.Reason, steps = o.Phase, o.Reason, true
 	}
 	if changed || steps {
 		b.deploys.note(d, now)
 	}
-	if steps && (d.Course.Wave > 1 || d.Course.Hold != holdNone) {
+	if steps && (d.Course.Wave > 1 || d.Course.Hold != rollout.HoldNone) {
 		b.deploys.save(d, now) // a restart goes on from here
 		b.deploys.publish(d, now)
 	}
 }
 
 // logTurn writes the line about a deploy that is paused, or goes on.
-func (b *books) logTurn(d *deploy, o outcome) {
+func (b *books) logTurn(d *deploy, o rollout.Outcome) {
 	log := b.log.Info
-	if o.phase == release.DeployPaused {
+	if o.Phase == release.DeployPaused {
 		log = b.log.Warn
 	}
-	log("deploy is "+o.phase.String(), zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()), zap.String("reason", o.reason))
+	log("deploy is "+o.Phase.String(), zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()), zap.String("reason", o.Reason))
 }
 
 // end ends a deploy. Where it does not stay in force hosts get what they had before.
@@ -149,10 +150,10 @@ func wentBack(to *deploy) string {
 }
 
 // stands are the hosts that a deploy counts, as far as its rows tell.
-func (d *deploy) stands() []stand {
-	stands := make([]stand, len(d.Hosts))
+func (d *deploy) stands() []rollout.Stand {
+	stands := make([]rollout.Stand, len(d.Hosts))
 	for i, name := range d.Hosts {
-		stands[i].row = *d.rows[name]
+		stands[i].Row = *d.rows[name]
 	}
 	return stands
 }
@@ -197,7 +198,7 @@ func (d *deploy) over(phase release.DeployPhase, reason string, now time.Time) {
 func (ds *deploys) logEnd(d *deploy) {
 	phases := map[release.Phase]int{}
 	for _, name := range d.Hosts {
-		phases[d.rows[name].shown().Phase]++
+		phases[d.rows[name].Shown().Phase]++
 	}
 	log := ds.log.Info
 	if d.Phase == release.DeployFailed {

@@ -9,6 +9,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // Orders are desired state: per app, a host should have the newest deploy that
@@ -97,7 +98,7 @@ func (b *books) admit(d *deploy, h *host, now time.Time) {
 		r.Zone = cmp.Or(r.Zone, h.Labels[zoneLabel])
 		return
 	}
-	d.rows[h.Name] = &row{HostStatus: control.HostStatus{Name: h.Name, Zone: h.Labels[zoneLabel], Late: true}}
+	d.rows[h.Name] = &rollout.Row{HostStatus: control.HostStatus{Name: h.Name, Zone: h.Labels[zoneLabel], Late: true}}
 	b.deploys.note(d, now)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // preview says what a deploy would do. It goes by what hosts last said of
@@ -28,13 +29,13 @@ func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPl
 	if err != nil {
 		return control.DeployPlan{}, err
 	}
-	d := b.deploys.open(plan{Manifest: r.Manifest, Hosts: hosts, Rollout: req.Rollout, Turns: turnsOf(b.zones(hosts))})
+	d := b.deploys.open(plan{Manifest: r.Manifest, Hosts: hosts, Rollout: req.Rollout, Turns: rollout.Turns(b.zones(hosts))})
 	p := control.DeployPlan{
 		App: r.App, Version: r.Version, Target: selector, Rollout: req.Rollout,
 		Artifact: control.Artifact{SHA256: r.SHA256, Bytes: r.Size}, Previous: b.previous(r.Manifest, hosts),
 	}
 	last := 0
-	for _, end := range d.program.ends {
+	for _, end := range d.program.WaveEnds {
 		p.Waves, last = append(p.Waves, end-last), end
 	}
 	wave := d.waveOf()

@@ -10,6 +10,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // Bounds of how long a host waits between reports of mere progress, so that
@@ -74,14 +75,14 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 // mark brings a host's row in a deploy up to date with what it says.
 func (b *books) mark(d *deploy, h *host, j control.JobReport, now time.Time) {
 	r := d.rows[h.Name]
-	before, next := *r, merge(*r, shorten(j, maxTails/2/len(d.rows)), now)
+	before, next := *r, rollout.Merge(*r, shorten(j, maxTails/2/len(d.rows)), now)
 	if d.Phase.Ended() && h.orders[j.App] == d {
-		next = relapse(next, shorten(j, maxTails/2/len(d.rows)), now)
+		next = rollout.Relapse(next, shorten(j, maxTails/2/len(d.rows)), now)
 	}
 	if !before.Phase.Ended() && next.Phase == release.Failed && h.Running[j.App] == j.Version {
 		next.Begun, next.Live = true, true // there was no hook to tell of
 	}
-	if sameRow(before, next) {
+	if rollout.SameRow(before, next) {
 		return
 	}
 	*r = next
@@ -98,7 +99,7 @@ func (b *books) wentLive(d *deploy, h *host, j control.JobReport) bool {
 	if now := h.orders[j.App]; now != nil && now.Seq > d.Seq || d.got[h.Name] || !d.counts(h.Name) {
 		return false
 	}
-	return begins(j) || j.Phase == release.Failed && h.Running[j.App] == j.Version
+	return rollout.Begins(j) || j.Phase == release.Failed && h.Running[j.App] == j.Version
 }
 
 // judgeAtOnce is up to how many hosts a deploy is judged with every word of one of them
@@ -106,7 +107,7 @@ func (b *books) wentLive(d *deploy, h *host, j control.JobReport) bool {
 const judgeAtOnce = 200
 
 // turned follows a host that came to another phase than it had before.
-func (b *books) turned(d *deploy, h *host, before row, now time.Time) {
+func (b *books) turned(d *deploy, h *host, before rollout.Row, now time.Time) {
 	r := d.rows[h.Name]
 	if r.Phase.Ended() && d.counts(h.Name) {
 		d.waiting--

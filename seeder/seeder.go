@@ -2,10 +2,10 @@
 // them to the swarm, orders them to hosts, and tells how deploys go.
 //
 // It owns the control API's server, the catalog of releases, the registry of
-// hosts, the deploys and what decides on them. Announces belong to package
-// tracker, bytes on the wire to internal/swarm, membership to internal/gossip,
-// files to internal/store, digests and torrents to seeder/build; it runs them
-// all in one process. DESIGN.md tells why it is built round one ledger.
+// hosts and the deploys. Announces belong to package tracker, bytes on the wire
+// to internal/swarm, membership to internal/gossip, files to internal/store,
+// digests and torrents to seeder/build, who goes live when to seeder/rollout; it
+// runs them all in one process. DESIGN.md tells why it is built round one ledger.
 package seeder
 
 import (

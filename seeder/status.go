@@ -99,7 +99,7 @@ func (d *deploy) status() control.DeployStatus {
 	wave := d.waveOf()
 	var received int64
 	for _, r := range d.sortedRows() {
-		h := r.shown()
+		h := r.Shown()
 		h.Wave = wave[r.Name]
 		s.Hosts = append(s.Hosts, h)
 		received += r.AllBytes().Seeder

@@ -9,6 +9,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // steer changes the course of a deploy. What is so already is no error, so that two
@@ -48,10 +49,10 @@ func (b *books) pause(d *deploy, now time.Time) error {
 	switch {
 	case d.Phase.Ended():
 		return hasEnded("pause", d)
-	case d.Course.Hold != holdNone:
+	case d.Course.Hold != rollout.HoldNone:
 		return nil
 	}
-	return b.turn(d, func() { d.Course.Hold = holdOperator }, now)
+	return b.turn(d, func() { d.Course.Hold = rollout.HoldOperator }, now)
 }
 
 // resume goes on, and lets the failures so far pass.
@@ -59,11 +60,11 @@ func (b *books) resume(d *deploy, now time.Time) error {
 	switch {
 	case d.Phase.Ended():
 		return hasEnded("resume", d)
-	case d.Course.Hold == holdNone:
+	case d.Course.Hold == rollout.HoldNone:
 		return nil
 	}
 	return b.turn(d, func() {
-		d.Course.Hold, d.Course.Forgiven, d.Course.Began = holdNone, count(d.stands()).failed, now.UTC()
+		d.Course.Hold, d.Course.Forgiven, d.Course.Began = rollout.HoldNone, rollout.Failed(d.stands()), now.UTC()
 	}, now)
 }
 
@@ -90,7 +91,7 @@ func (b *books) retry(d *deploy, failedOnly bool, now time.Time) error {
 		return err
 	}
 	failed := d.failed()
-	stopped := d.Phase == release.DeployAborted || !d.Phase.Ended() && d.Course.Hold != holdNone
+	stopped := d.Phase == release.DeployAborted || !d.Phase.Ended() && d.Course.Hold != rollout.HoldNone
 	switch {
 	case d.Phase == release.DeploySuperseded || d.Phase.Ended() && b.deploys.newest(d.Manifest.App) != d:
 		return b.replaced(d)
@@ -113,7 +114,7 @@ func (b *books) retry(d *deploy, failedOnly bool, now time.Time) error {
 // failed are the hosts that have failed, also those that are not counted.
 func (d *deploy) failed() (names []string) {
 	for name, r := range d.rows {
-		if r.shown().Phase == release.Failed && !r.Forgotten {
+		if r.Shown().Phase == release.Failed && !r.Forgotten {
 			names = append(names, name)
 		}
 	}
@@ -134,17 +135,17 @@ func (b *books) replaced(d *deploy) error {
 // reopen has hosts that failed try again.
 func (d *deploy) reopen(failedOnly bool, now time.Time) {
 	for _, r := range d.rows {
-		if r.shown().Phase == release.Failed && !r.Forgotten {
-			*r = r.again(failedOnly)
+		if r.Shown().Phase == release.Failed && !r.Forgotten {
+			*r = r.Again(failedOnly)
 		}
 	}
 	c := &d.Course
 	c.Began, c.WaveEnded = now.UTC(), time.Time{}
 	switch {
 	case !failedOnly:
-		c.Hold, c.Forgiven = holdNone, 0
-	case d.Phase == release.DeployAborted && c.Hold == holdNone:
-		c.Hold = holdOperator // the others stay as they are
+		c.Hold, c.Forgiven = rollout.HoldNone, 0
+	case d.Phase == release.DeployAborted && c.Hold == rollout.HoldNone:
+		c.Hold = rollout.HoldOperator // the others stay as they are
 	}
 	if d.Phase.Ended() {
 		d.Phase, d.Reason, d.Finished, d.FellBack = release.DeployRunning, "", nil, ""
@@ -171,7 +172,7 @@ func (b *books) turn(d *deploy, change func(), now time.Time) error {
 // commit changes a deploy's result, and is not done before that is on disk: if the
 // disk is full, nothing has changed.
 func (b *books) commit(d *deploy, change func(), now time.Time) error {
-	before, rows := d.result, map[string]row{}
+	before, rows := d.result, map[string]rollout.Row{}
 	for name, r := range d.rows {
 		rows[name] = *r
 	}

@@ -10,6 +10,7 @@ import (
 
 	"crow/internal/control"
 	"crow/internal/release"
+	"crow/seeder/rollout"
 )
 
 // flight is a deploy in waves whose hosts do as they are told, or fail, or are killed,
@@ -224,7 +225,7 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 
 // holdsPlace reports whether a host that is not counted goes live now, as the seeder can
 // know.
-func (f *flight) holdsPlace(h *host, r *row) bool {
+func (f *flight) holdsPlace(h *host, r *rollout.Row) bool {
 	l := h.leave["web"]
 	return !f.quiet[h.Name] && (r.Begun || l.deploy == f.d && f.now.Before(l.since.Add(f.pace.deadline)))
 }
@@ -267,9 +268,9 @@ func (f *flight) check(t *rapid.T) {
 // have ended, and no more failed than may, or than somebody has let pass.
 func (f *flight) opened(t *rapid.T, d *deploy, open int) {
 	failed := 0
-	for n, i := range d.program.turns {
+	for n, i := range d.program.Turns {
 		r := d.rows[d.Hosts[i]]
-		shown := r.shown().Phase
+		shown := r.Shown().Phase
 		if n < f.allowed && !shown.Ended() {
 			t.Fatalf("the wave up to %d of %d began when %s of an earlier one was %s", open, len(f.names), r.Name, shown)
 		}

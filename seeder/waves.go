@@ -9,8 +9,8 @@ import (
 func (d *deploy) waveOf() map[string]int {
 	of := make(map[string]int, len(d.Hosts))
 	wave := 1
-	for n, i := range d.program.turns {
-		if n == d.program.ends[wave-1] {
+	for n, i := range d.program.Turns {
+		if n == d.program.WaveEnds[wave-1] {
 			wave++
 		}
 		of[d.Hosts[i]] = wave
@@ -20,12 +20,12 @@ func (d *deploy) waveOf() map[string]int {
 
 // waves are how far each wave has come. Rows must be in memory.
 func (d *deploy) waves() []control.WaveStatus {
-	all := make([]control.WaveStatus, len(d.program.ends))
+	all := make([]control.WaveStatus, len(d.program.WaveEnds))
 	of := d.waveOf()
 	for _, name := range d.Hosts {
 		w := &all[of[name]-1]
 		w.Hosts++
-		switch d.rows[name].shown().Phase {
+		switch d.rows[name].Shown().Phase {
 		case release.Active:
 			w.Active++
 		case release.Failed:

@@ -1,4 +1,4 @@
-package seeder
+package rollout
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 func TestMerge(t *testing.T) {
 	for from := release.Pending; from <= release.Failed; from++ {
 		for to := release.Pending; to <= release.Failed; to++ {
-			got := merge(row{HostStatus: control.HostStatus{Name: "a", Phase: from}}, control.JobReport{Phase: to}, t0).Phase
+			got := Merge(Row{HostStatus: control.HostStatus{Name: "a", Phase: from}}, control.JobReport{Phase: to}, t0).Phase
 			want := to
 			if from.Ended() {
 				want = from
@@ -24,19 +24,19 @@ func TestMerge(t *testing.T) {
 }
 
 func TestSameRow(t *testing.T) {
-	base := row{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}}
-	same := row{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}}
-	if !sameRow(base, same) {
+	base := Row{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}}
+	same := Row{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}}
+	if !SameRow(base, same) {
 		t.Error("equal rows with hooks of their own differ")
 	}
-	for i, other := range []row{
+	for i, other := range []Row{
 		{HostStatus: control.HostStatus{Name: "a"}},
 		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 2}}},
 		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}, Bytes: release.Bytes{Peer: 1}}},
 		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}}, Verdict: "x"},
 		{HostStatus: control.HostStatus{Name: "a", Hook: &control.HookResult{Exit: 1}, Check: &control.HookResult{}}},
 	} {
-		if sameRow(base, other) || sameRow(other, base) {
+		if SameRow(base, other) || SameRow(other, base) {
 			t.Errorf("row %d is taken for the same", i)
 		}
 	}
@@ -55,7 +55,7 @@ func TestShown(t *testing.T) {
 		{release.Active, "silent", release.Active, "active only after the deploy had ended; before: silent"},
 		{release.Active, "", release.Active, "said"},
 	} {
-		s := row{HostStatus: control.HostStatus{Phase: test.phase, Reason: "said"}, Verdict: test.verdict}.shown()
+		s := Row{HostStatus: control.HostStatus{Phase: test.phase, Reason: "said"}, Verdict: test.verdict}.Shown()
 		if s.Phase != test.want || s.Reason != test.reason {
 			t.Errorf("%s with verdict %q shows as %s %q, want %s %q", test.phase, test.verdict, s.Phase, s.Reason, test.want, test.reason)
 		}
@@ -63,19 +63,19 @@ func TestShown(t *testing.T) {
 }
 
 func TestAnEarlierAttemptsWordSaysNothing(t *testing.T) {
-	r := row{HostStatus: control.HostStatus{Name: "a", Zone: "z", Phase: release.Failed, Reason: "x"}, Live: true, Begun: true}
-	r = r.again(true)
+	r := Row{HostStatus: control.HostStatus{Name: "a", Zone: "z", Phase: release.Failed, Reason: "x"}, Live: true, Begun: true}
+	r = r.Again(true)
 	if r.Attempt != 1 || r.Phase != release.Pending || r.Reason != "" || r.Zone != "z" || !r.Live || r.Begun || !r.Retry {
 		t.Errorf("to try again: %+v", r)
 	}
-	if got := merge(r, control.JobReport{Phase: release.Failed, Reason: "x"}, t0); got.Phase != release.Pending {
+	if got := Merge(r, control.JobReport{Phase: release.Failed, Reason: "x"}, t0); got.Phase != release.Pending {
 		t.Errorf("the first attempt's failure, told again, makes it %s", got.Phase)
 	}
-	if got := merge(r, control.JobReport{Phase: release.Active, Attempt: 1}, t0); got.Phase != release.Active {
+	if got := Merge(r, control.JobReport{Phase: release.Active, Attempt: 1}, t0); got.Phase != release.Active {
 		t.Errorf("the second attempt's success makes it %s", got.Phase)
 	}
 	// Who only fell silent goes on with what it is at.
-	silent := row{HostStatus: control.HostStatus{Phase: release.Fetching}, Verdict: "unreachable"}.again(false)
+	silent := Row{HostStatus: control.HostStatus{Phase: release.Fetching}, Verdict: "unreachable"}.Again(false)
 	if silent.Attempt != 0 || silent.Phase != release.Fetching || silent.Verdict != "" {
 		t.Errorf("a silent host: %+v", silent)
 	}
@@ -83,16 +83,16 @@ func TestAnEarlierAttemptsWordSaysNothing(t *testing.T) {
 
 // TestBytesOfEarlierAttempts holds that trying again forgets no byte that moved.
 func TestBytesOfEarlierAttempts(t *testing.T) {
-	r := row{HostStatus: control.HostStatus{Name: "a"}}
+	r := Row{HostStatus: control.HostStatus{Name: "a"}}
 	for attempt := range 3 {
 		moved := release.Bytes{Local: 100}
 		if attempt == 0 {
 			moved = release.Bytes{Peer: 60, Seeder: 40}
 		}
-		r = merge(r, control.JobReport{Phase: release.Failed, Attempt: attempt, Bytes: moved}, t0)
+		r = Merge(r, control.JobReport{Phase: release.Failed, Attempt: attempt, Bytes: moved}, t0)
 		if want := (release.Bytes{Peer: 60, Seeder: 40}); r.Bytes != moved || r.AllBytes() != want {
 			t.Errorf("attempt %d: %+v and in all %+v", attempt, r.Bytes, r.AllBytes())
 		}
-		r = r.again(false)
+		r = r.Again(false)
 	}
 }

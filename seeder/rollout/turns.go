@@ -1,0 +1,82 @@
+package rollout
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Turns is the order in which hosts go live, as indexes: each zone has its part
+// in every wave. Zones are those of the hosts, which are sorted by name.
+func Turns(zones []string) []int {
+	size, seen := map[string]int{}, map[string]int{}
+	for _, z := range zones {
+		size[z]++
+	}
+	turns, place := make([]int, len(zones)), make([]float64, len(zones))
+	for i, z := range zones {
+		turns[i], place[i] = i, (float64(seen[z])+0.5)/float64(size[z])
+		seen[z]++
+	}
+	slices.SortStableFunc(turns, func(a, b int) int {
+		return cmp.Or(cmp.Compare(place[a], place[b]), cmp.Compare(zones[a], zones[b]))
+	})
+	return turns
+}
+
+// Permitted says which hosts may go live: those of the open waves, no more at once
+// than the program allows. Who has begun goes on, whatever is held.
+func Permitted(p Program, c Course, stands []Stand) []bool {
+	may := make([]bool, len(stands))
+	busy := p.Aside
+	for i, s := range stands {
+		if s.Begun {
+			may[i] = true
+			if !s.Shown().Phase.Ended() {
+				busy++
+			}
+		}
+	}
+	if c.Wave == 0 {
+		return may
+	}
+	for _, i := range p.queue(p.WaveEnds[c.Wave-1], stands) {
+		s := stands[i]
+		switch {
+		case may[i] || c.Hold != HoldNone && !s.Retry:
+		case s.Shown().Phase.Ended():
+			// It has had its turn, or missed it: with a bound it may not take that as soon
+			// as it is back, when others of its rack are too.
+			may[i] = p.HostsAtOnce == 0 || s.Phase.Ended() || !s.Let.IsZero()
+		case p.HostsAtOnce == 0 || busy < p.HostsAtOnce:
+			may[i] = true
+			busy++
+		}
+	}
+	return may
+}
+
+// queue is the order in which the first hosts of all turns get a place among those
+// that go live at once. Who was told last is first: it has begun, or is about to,
+// since one that was told before has fallen silent, and may be back by now.
+func (p Program) queue(first int, stands []Stand) []int {
+	queue := p.Turns[:first]
+	if p.HostsAtOnce == 0 {
+		return queue
+	}
+	queue = slices.Clone(queue)
+	slices.SortStableFunc(queue, func(a, b int) int { return stands[b].Let.Compare(stands[a].Let) })
+	return queue
+}
+
+// HadTurns reports whether every host has had its turn to go live, or missed it.
+func HadTurns(p Program, c Course, stands []Stand, may []bool) bool {
+	if c.Hold != HoldNone || c.Wave < len(p.WaveEnds) {
+		return false
+	}
+	for i, s := range stands {
+		if !may[i] && !s.Shown().Phase.Ended() {
+			return false
+		}
+	}
+	return true
+}
