@@ -88,7 +88,7 @@ func (b *books) hello(name string, hello control.Hello, now time.Time) error {
 // tick does what is due. It is called a few times a second.
 func (b *books) tick(now time.Time) {
 	b.spreadKeys(now)
-	b.fleet.listen(now)
+	b.fleet.notice(now)
 	for d := range b.deploys.awake {
 		if !d.Phase.Ended() && (d.stale || now.Sub(d.judged) >= b.pace.judge) {
 			b.deploys.count(d, now)

@@ -91,7 +91,7 @@ func (b *books) isCatchingUp(d *deploy, h *host, now time.Time) bool {
 // isThere reports whether a host has been heard within the grace. What gossip says of it
 // does not count: it would come and go with its place.
 func (b *books) isThere(h *host, now time.Time) bool {
-	return h.State != control.HostLeft && now.Sub(later(h.LastSeen, b.fleet.hearing.from(now))) < b.pace.grace
+	return h.State != control.HostLeft && now.Sub(later(h.LastSeen, b.fleet.silentFrom(h, now))) < b.pace.grace
 }
 
 // hasStaged reports whether a host has said that it has the deploy's release, and

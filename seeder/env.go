@@ -131,7 +131,7 @@ func defaultPace() pace {
 // host that only polls must be heard from well within the grace.
 func (p pace) hold() time.Duration { return p.grace / 3 }
 
-// deaf is how long no host calls until the seeder takes that for a trouble of its own:
-// a little longer than idle hosts hold their tongue. Who is said to be gone has to be
-// silent for longer than both, or the first ones would be blamed before that.
-func (p pace) deaf() time.Duration { return p.grace * 2 / 5 }
+// lull is for how long no host calls until the seeder takes that for a trouble of its
+// own: a little longer than idle hosts hold their tongue. Who is said to be gone has to
+// be silent for longer than both, or the first ones would be blamed before that.
+func (p pace) lull() time.Duration { return p.grace * 2 / 5 }

@@ -103,11 +103,63 @@ func TestIdleFleetIsHeard(t *testing.T) {
 	d, _ := silence(t, 4)
 	for range 10 {
 		d.pass(defaultPace().hold())
-		if d.fleet.hearing.deaf {
+		if !d.fleet.hearing.deaf.IsZero() {
 			t.Fatal("it takes hosts that poll for a network that is down")
 		}
 		for _, h := range d.fleet.hosts {
 			d.fleet.heard(h, d.now)
+		}
+	}
+}
+
+// A link that comes and goes excuses those that call whenever they can, and not one
+// that is off.
+func TestLinkThatFlapsExcusesNobodyForEver(t *testing.T) {
+	d, made := silence(t, 5)
+	d.say("h4", made, release.Fetching, "")
+	d.pass(20 * time.Second)
+	for range 6 {
+		for i := range 4 {
+			d.say(fmt.Sprintf("h%d", i), made, release.Fetching, "")
+		}
+		d.pass(30 * time.Second)
+	}
+	s := d.wantPhase(made.ID, release.DeployRunning)
+	for i, want := range []release.Phase{release.Fetching, release.Fetching, release.Fetching, release.Fetching, release.Failed} {
+		if r := hostRow(s, fmt.Sprintf("h%d", i)); r.Phase != want {
+			t.Errorf("%s is %s %q, want %s", r.Name, r.Phase, r.Reason, want)
+		}
+	}
+}
+
+// Who was unreachable before stays so, whatever befalls the others.
+func TestVerdictStandsWhileNobodyIsHeard(t *testing.T) {
+	d, made := silence(t, 4)
+	for range 7 {
+		for i := range 3 {
+			d.say(fmt.Sprintf("h%d", i), made, release.Fetching, "")
+		}
+		d.pass(10 * time.Second)
+	}
+	d.pass(40 * time.Second)
+	s := d.wantPhase(made.ID, release.DeployRunning)
+	if r := hostRow(s, "h3"); r.Phase != release.Failed {
+		t.Errorf("h3 is %s %q", r.Phase, r.Reason)
+	}
+}
+
+// A ledger that was held up, as by its disk, hears the first host before it looks.
+func TestLedgerThatWasHeldUp(t *testing.T) {
+	for _, span := range []time.Duration{70 * time.Second, time.Hour / 2} {
+		d, made := silence(t, 4)
+		d.now = d.now.Add(span)
+		d.say("h0", made, release.Fetching, "")
+		d.tick(d.now)
+		s := d.wantPhase(made.ID, release.DeployRunning)
+		for _, r := range s.Hosts {
+			if r.Phase != release.Fetching {
+				t.Errorf("after %s %s is %s %q", span, r.Name, r.Phase, r.Reason)
+			}
 		}
 	}
 }

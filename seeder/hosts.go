@@ -19,10 +19,11 @@ const maxHosts = 20_000
 // host is one host in the books.
 type host struct {
 	control.Host
-	boot   string // of the agent that speaks for it
-	former string // of the agent before that
-	seq    uint64 // of its last report in this boot
-	spoke  bool   // it has reported in this boot and this life of the seeder
+	boot   string    // of the agent that speaks for it
+	former string    // of the agent before that
+	seq    uint64    // of its last report in this boot
+	spared time.Time // when its silence begins to count: nobody could be heard before
+	spoke  bool      // it has reported in this boot and this life of the seeder
 
 	member control.HostState // by gossip; empty: not seen there
 
@@ -60,7 +61,7 @@ type fleet struct {
 }
 
 func loadFleet(e *env) (*fleet, error) {
-	f := &fleet{env: e, hosts: map[string]*host{}, hearing: hearing{since: e.started}}
+	f := &fleet{env: e, hosts: map[string]*host{}}
 	var all []registered
 	if err := f.get(kindFleet, kindFleet, &all); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
@@ -129,8 +130,8 @@ func (f *fleet) has(e release.Expr) bool {
 
 // heard takes down that a host called.
 func (f *fleet) heard(h *host, now time.Time) {
-	h.LastSeen = now.UTC()
 	f.hears(now)
+	h.LastSeen = now.UTC()
 	f.setState(h, control.HostAlive)
 }
 
@@ -219,7 +220,7 @@ func (f *fleet) gossiped(name string, state control.HostState) {
 // old as the registry's last save.
 func (f *fleet) review(now time.Time) (forgotten []*host) {
 	for _, h := range f.hosts {
-		silence := now.Sub(later(h.LastSeen, f.hearing.from(now)))
+		silence := now.Sub(later(h.LastSeen, f.silentFrom(h, now)))
 		if silence < f.pace.grace {
 			continue
 		}

@@ -19,13 +19,13 @@ func (b *books) judge(d *deploy, now time.Time) {
 	stands := d.stands()
 	for i, name := range d.Hosts {
 		if h := b.fleet.hosts[name]; h != nil {
-			stands[i].Heard, stands[i].Gone = h.LastSeen, h.member == control.HostFailed
+			stands[i].Heard, stands[i].Gone, stands[i].Spared = h.LastSeen, h.member == control.HostFailed, b.fleet.silentFrom(h, now)
 		}
 	}
 	p := d.program
 	p.Aside = b.aside(d, now)
-	o := rollout.Decide(p, d.Course, b.fleet.hearing.from(now), stands, now)
-	if b.fleet.hearing.deaf {
+	o := rollout.Decide(p, d.Course, b.started, stands, now)
+	if b.fleet.hearing.excuses(b.pace, now) {
 		o.Waits = b.fleet.hearing.waits()
 	}
 	moved := !slices.Equal(d.may, o.May)

@@ -72,6 +72,14 @@ type Stand struct {
 	Row
 	Heard time.Time // when the host was last known to be there
 	Gone  bool      // gossip calls it failed
+	// Spared is when its silence begins to count, where it could not be heard before.
+	Spared time.Time
+}
+
+// silence is for how long a host could have been heard, and was not. Nobody could be
+// before since.
+func (s Stand) silence(since, now time.Time) time.Duration {
+	return now.Sub(later(later(s.Heard, s.Spared), since))
 }
 
 // Outcome is where a deploy stands and what follows.

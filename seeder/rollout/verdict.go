@@ -10,7 +10,7 @@ import (
 // stands is not worded anew with each second that passes, nor lifted because the deploy
 // was resumed: that asks the host for nothing.
 func verdict(p Program, began, until, since time.Time, s Stand, now time.Time) string {
-	silence := now.Sub(later(s.Heard, since))
+	silence := s.silence(since, now)
 	asked := s.Verdict != "" || !now.Before(began.Add(p.Knock))
 	silent := silence >= p.Grace && asked
 	// Gossip alone is no proof: a host that is there calls more often than this.
@@ -34,7 +34,7 @@ func verdict(p Program, began, until, since time.Time, s Stand, now time.Time) s
 // quiet says that a host has not been heard for half the grace, or nothing. Hosts
 // that are there are heard more often than that, by their polls.
 func quiet(p Program, since time.Time, s Stand, now time.Time) string {
-	if now.Sub(later(s.Heard, since)) < p.Grace/2 {
+	if s.silence(since, now) < p.Grace/2 {
 		return ""
 	}
 	if s.Heard.IsZero() {
