@@ -56,6 +56,13 @@ func (p placed) is(m release.Manifest) bool {
 		(p.InfoHash.IsZero() || p.InfoHash == m.InfoHash && p.Size == m.Size)
 }
 
+// lastLive reports whether m's release is what the host set live last, with success. It
+// may be brought back where it was lost, although a newer one was accepted since, to be
+// fetched alone, or the statement by which the host went back to it has expired.
+func (r *record) lastLive(m release.Manifest) bool {
+	return r.Good != nil && r.Good.is(m) && r.Broken == "" && r.Activating == nil
+}
+
 // intent is an activation that has begun.
 type intent struct {
 	Deploy  string `json:"deploy"`

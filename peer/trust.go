@@ -99,6 +99,9 @@ func (j *job) vouched(now time.Time) error {
 		}
 		statement = &o.Rollback.Statement
 	}
+	if j.rec.lastLive(o.Manifest) {
+		return nil // nothing else would run than did
+	}
 	return release.Admit(o.Manifest, statement, j.rec.Accepted, j.rec.AcceptedSHA256, now)
 }
 

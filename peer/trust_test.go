@@ -167,3 +167,35 @@ func TestSignaturesOfOrdersAreBounded(t *testing.T) {
 		t.Error("any number of signatures was taken")
 	}
 }
+
+// What was lost of the release that is live comes back, although a newer one was
+// accepted, or the statement that led to it has expired. One that failed to go live
+// after it makes it an older one like any other.
+func TestWhatIsLiveMayComeBack(t *testing.T) {
+	keys := signers(t, 2)
+	key, stranger := keys[0], keys[1]
+	m := manifestOf("1.0", 5)
+	m.Expires = m.Created.Add(time.Hour)
+	good := &placed{Version: "1.0", SHA256: m.SHA256, InfoHash: m.InfoHash, Size: m.Size}
+	other := *good
+	other.SHA256 = release.Digest{9}
+	now := m.Created.Add(48 * time.Hour)
+	for name, c := range map[string]struct {
+		rec  record
+		by   signing.PrivateKey
+		want string // in the error; empty: it may run
+	}{
+		"it was live":                {record{Good: good}, key, ""},
+		"nobody trusted has signed":  {record{Good: good}, stranger, "manifest of web@1.0"},
+		"another one was live":       {record{Good: &other}, key, "expired"},
+		"a newer one failed":         {record{Good: good, Broken: "2.0"}, key, "expired"},
+		"a newer one was going live": {record{Good: good, Activating: &intent{}}, key, "expired"},
+		"nothing was":                {record{}, key, "expired"},
+	} {
+		c.rec.Accepted = 7
+		j := &job{host: &host{cfg: Config{Trust: trustOf(1, key)}}, order: control.Order{Manifest: m, Signatures: signed(t, m.Encode, c.by)}, rec: c.rec}
+		if err := j.vouched(now); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+}

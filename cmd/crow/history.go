@@ -68,7 +68,7 @@ func (s *session) verifyHistory(ctx context.Context, cmd *cli.Command) error {
 			return err
 		}
 	} else if check.Break == nil {
-		fmt.Fprintf(s.out, "whole entries: %d, all there are\n", check.Entries)
+		fmt.Fprintf(s.out, "whole entries: %d, each follows from the one before; that none is missing at the end the log alone cannot tell\n", check.Entries)
 	}
 	return brokenHistory(check)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -174,31 +175,44 @@ func previousVersion(ctx context.Context, c *control.Client, app string) (string
 	if err != nil {
 		return "", err
 	}
-	if version := versionBefore(history); version != "" {
-		return version, nil
+	version, err := versionBefore(history, func(id string) (bool, error) {
+		st, err := c.Status(ctx, id, 0, 0)
+		if missing, ok := errors.AsType[*control.Error](err); ok && missing.Code == control.CodeNotFound {
+			return false, nil // the archive no longer has it
+		}
+		return st.Rollout.FetchOnly, err
+	})
+	if version != "" || err != nil {
+		return version, err
 	}
 	return "", &fault{kind: usage, text: fmt.Sprintf("rollback of %s: no earlier deploy of another version succeeded", app), hint: "crow rollback " + app + " --to VERSION"}
 }
 
 // versionBefore finds, in an app's history, newest first, the last version that a
-// deploy brought to its hosts before the one that the newest deploy is of. A
-// rollback that did not succeed is tried again. Empty is none.
-func versionBefore(history []control.HistoryEntry) string {
+// deploy set live on its hosts before the one that the newest deploy is of. A
+// rollback that did not succeed is tried again. Empty is none. fetchedOnly says whether a
+// deploy set nothing live: it is asked of those on which it depends.
+func versionBefore(history []control.HistoryEntry, fetchedOnly func(deploy string) (bool, error)) (string, error) {
 	succeeded := map[string]bool{} // deploys
 	var newest *control.HistoryEntry
 	for i, e := range history {
-		switch {
-		case e.Action == control.ActionEnded && e.Result == release.DeploySucceeded.String():
+		ended := e.Action == control.ActionEnded && e.Result == release.DeploySucceeded.String()
+		began := newest == nil && e.Result == control.ResultOK && (e.Action == control.ActionDeploy || e.Action == control.ActionRollback)
+		if ended {
 			succeeded[e.Deploy] = true
-			if newest != nil && e.Version != newest.Version {
-				return e.Version
-			}
-		case newest == nil && e.Result == control.ResultOK && (e.Action == control.ActionDeploy || e.Action == control.ActionRollback):
+		}
+		if !began && !(ended && newest != nil && e.Version != newest.Version) {
+			continue
+		}
+		switch only, err := fetchedOnly(e.Deploy); {
+		case err != nil:
+			return "", err
+		case only:
+		case ended, e.Action == control.ActionRollback && !succeeded[e.Deploy]:
+			return e.Version, nil
+		default:
 			newest = &history[i]
-			if e.Action == control.ActionRollback && !succeeded[e.Deploy] {
-				return e.Version
-			}
 		}
 	}
-	return ""
+	return "", nil
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"io"
+	"strings"
 	"testing"
 
 	"crow/internal/control"
@@ -32,10 +35,16 @@ func TestVersionBefore(t *testing.T) {
 		{"the same twice", []control.HistoryEntry{ended("3", "2.0", "succeeded"), began("3", "2.0"), ended("2", "2.0", "succeeded"), began("2", "2.0"), ended("1", "1.0", "succeeded"), began("1", "1.0")}, "1.0"},
 		{"a rollback that failed", []control.HistoryEntry{ended("3", "1.0", "failed"), back("3", "1.0"), ended("2", "2.0", "succeeded"), began("2", "2.0"), ended("1", "1.0", "succeeded"), began("1", "1.0")}, "1.0"},
 		{"a rollback that succeeded is undone", []control.HistoryEntry{ended("3", "1.0", "succeeded"), back("3", "1.0"), ended("2", "2.0", "succeeded"), began("2", "2.0"), ended("1", "1.0", "succeeded")}, "2.0"},
+		{"the newest was only fetched", []control.HistoryEntry{ended("fetch", "3.0", "succeeded"), began("fetch", "3.0"), ended("2", "2.0", "succeeded"), began("2", "2.0"), ended("1", "1.0", "succeeded"), began("1", "1.0")}, "1.0"},
+		{"one between was only fetched", []control.HistoryEntry{ended("3", "1.0", "succeeded"), began("3", "1.0"), ended("fetch", "2.0", "succeeded"), began("fetch", "2.0"), ended("1", "0.9", "succeeded"), began("1", "0.9")}, "0.9"},
 		{"what was refused or only pushed", []control.HistoryEntry{push, refused, ended("2", "2.0", "succeeded"), began("2", "2.0"), ended("1", "1.0", "succeeded"), began("1", "1.0")}, "1.0"},
 	} {
-		if got := versionBefore(c.history); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		got, err := versionBefore(c.history, func(deploy string) (bool, error) { return strings.HasPrefix(deploy, "fetch"), nil })
+		if err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.name, got, err, c.want)
 		}
+	}
+	if _, err := versionBefore([]control.HistoryEntry{began("1", "1.0")}, func(string) (bool, error) { return false, io.EOF }); !errors.Is(err, io.EOF) {
+		t.Errorf("a deploy of which nothing is known: %v", err)
 	}
 }
