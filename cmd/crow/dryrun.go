@@ -17,9 +17,17 @@ func (s *session) dryRun(ctx context.Context, c *control.Client, o rollout, arti
 		unsigned.Signatures = nil
 		req.Rollback = &unsigned
 	}
+	done, known, err := keyed(ctx, c, o)
+	if err != nil {
+		return fmt.Errorf("plan of %s: %w", o.ref, err)
+	}
 	plan, err := c.Plan(ctx, req)
 	if err != nil {
 		return fmt.Errorf("plan of %s: %w", o.ref, err)
+	}
+	if known {
+		s.note("idempotency key %q is that of deploy %s, which is %s: nothing would be begun", o.key, done.Deploy, done.Phase)
+		plan.Same, plan.Running, plan.Changes = done.Deploy, "", false
 	}
 	if o.goesBack() && plan.Previous == nil && plan.Same == "" && o.key == "" {
 		return noFallback(o.ref)

@@ -93,7 +93,7 @@ func (s *session) push(ctx context.Context, path string, o pushing) error {
 	if !o.dryRun {
 		st, known, err := keyed(ctx, c, o.rollout)
 		if err != nil {
-			return err
+			return fmt.Errorf("push %s: %w", o.ref, err)
 		}
 		if known {
 			return s.pushedBefore(ctx, c, artifact, st, o)
@@ -131,10 +131,7 @@ func keyed(ctx context.Context, c *control.Client, o rollout) (st control.Deploy
 	if answer, ok := errors.AsType[*control.Error](err); ok && answer.Code == control.CodeNotFound {
 		return st, false, nil
 	}
-	if err != nil {
-		return st, false, fmt.Errorf("push %s: %w", o.ref, err)
-	}
-	return st, true, nil
+	return st, err == nil, err
 }
 
 // pushedBefore follows the deploy that the push's key is of, if it is of the same build.
