@@ -225,7 +225,7 @@ func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, re
 		return
 	}
 	if !repair {
-		report.Reason, s.anew, s.moved = s.anew, "", ""
+		report.Reason, s.anew = s.anew, ""
 	}
 	work, cancel := context.WithCancel(ctx)
 	s.job = &running{
@@ -250,7 +250,11 @@ func (a *agent) event(ctx context.Context, e event) {
 	} else {
 		a.changed = max(a.changed, changeProgress)
 	}
-	s.rec, s.job.report = e.rec, e.report
+	s.learn(e.rec)
+	s.job.report = e.report
+	if e.report.Phase == release.Active && !s.job.repair {
+		s.moved = "" // also where the link was set back to what it was to be
+	}
 	if !e.ended {
 		return
 	}

@@ -182,6 +182,53 @@ func TestBudgetOverridesKeep(t *testing.T) {
 	}
 }
 
+// The release that somebody has set live by hand does not go for another, whether
+// the agent has seen it and whatever path he took.
+func TestBudgetSparesWhatTheLinkLeadsTo(t *testing.T) {
+	tests := []struct {
+		name, app string
+		seen      bool
+		target    func(r *rig) string
+	}{
+		{"seen, for a job of the same app", "web", true, func(*rig) string { return "0" }},
+		{"not seen yet", "web", false, func(*rig) string { return "0" }},
+		{"not seen yet, for another app's job", "db", false, func(*rig) string { return "0" }},
+		{"seen, by its whole path", "web", true, func(r *rig) string { return r.path("apps/web/0") }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			r.log = nopLog
+			r.cfg.DiskBudget = 9 << 19 // four releases and what else there is
+			r.cfg.Apps["*"] = App{Keep: 10}
+			if !test.seen {
+				r.timing.look = time.Hour
+			}
+			r.start()
+			var orders []control.Order
+			for i := range 4 {
+				deploy := fmt.Sprint("d-", i)
+				orders = []control.Order{r.goods(mebi(deploy)).order(deploy, "web", fmt.Sprint(i))}
+				r.office.give(orders...)
+				r.office.await(t, deploy, release.Active)
+			}
+			r.setLink(test.target(r))
+			if test.seen {
+				r.office.until(t, "word of it", func() bool { j, _ := r.office.job("d-3"); return j.Reason != "" })
+			}
+			order := fetchOnly(r.goods(mebi("d-4")).order("d-4", test.app, "4"))
+			if test.app == "web" {
+				orders = nil
+			}
+			r.office.give(append(orders, order)...)
+			r.office.await(t, "d-4", release.Staged)
+			if !exists(r.path("apps/web/current/artifact")) || exists(r.path("apps/web/1")) {
+				t.Errorf("left: %q", names(t, r.path("apps/web")))
+			}
+		})
+	}
+}
+
 func TestRoomIsWhatTheBudgetLeaves(t *testing.T) {
 	r := newRig(t)
 	r.cfg.DiskBudget = 10 << 20

@@ -37,7 +37,8 @@ func (a *agent) chore(app string, f func(rec *record)) (ended chan struct{}) {
 
 // choreEnded takes a record back, and looks at what was ordered meanwhile.
 func (a *agent) choreEnded(ctx context.Context, s *slot, e event) {
-	s.rec, s.chore = e.rec, false
+	s.learn(e.rec)
+	s.chore = false
 	a.consider(ctx, s)
 	a.needs()
 	if s.order != nil && !a.cache.isThere(s.order.Manifest.SHA256) {

@@ -110,7 +110,7 @@ func (c *clearing) lentApp(ctx context.Context, app string) error {
 	var trouble, unreadable error
 	var copied record
 	var versions []string
-	looked := false
+	looked, live := false, c.layout.leadsTo(app)
 	err := c.ask(ctx, func(a *agent) {
 		s := a.slots[app]
 		switch {
@@ -123,7 +123,7 @@ func (c *clearing) lentApp(ctx context.Context, app string) error {
 			c.out.Busy = append(c.out.Busy, app)
 			return
 		}
-		versions, copied = s.surplus(c.keep(app)), s.rec.clone()
+		versions, copied = s.surplus(c.keep(app), live), s.rec.clone()
 		if looked = c.out.DryRun; !looked {
 			ended = a.chore(app, func(rec *record) { trouble = c.app(app, rec, versions) })
 		}
@@ -244,7 +244,7 @@ func (c *clearing) dead(records map[string]record, orders control.Orders) {
 			c.trouble(app, s.rec.unreadable)
 			continue
 		}
-		c.trouble(app, c.app(app, &s.rec, s.surplus(c.keep(app))))
+		c.trouble(app, c.app(app, &s.rec, s.surplus(c.keep(app), c.layout.leadsTo(app))))
 		s.needs(needed, c.doomed[app])
 	}
 	if known {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"crow/internal/release"
 	"crow/internal/store"
@@ -30,6 +31,25 @@ func (r *rig) cluttered() (all []goods) {
 	a.stop(r.t)
 	r.cfg.Apps["*"] = App{Keep: 2, Unpack: true}
 	return all
+}
+
+// A release that a link was set to by hand, however, is somebody's.
+func TestClearSparesWhatTheLinkLeadsTo(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		r := newRig(t)
+		r.log = nopLog
+		r.timing.look = time.Hour
+		r.cluttered()
+		if running {
+			r.start()
+			eventually(t, "it answers", func() bool { _, err := Clear(t.Context(), r.cfg, true, nopLog); return err == nil })
+		}
+		r.setLink(r.path("apps/web/0"))
+		r.clear(false)
+		if got := names(t, r.path("apps/web")); !slices.Equal(got, []string{"0", "2", "3", "current"}) {
+			t.Errorf("agent runs: %t, left: %q", running, got)
+		}
+	}
 }
 
 // orphan adds an artifact that nobody needs, in whole and in part.

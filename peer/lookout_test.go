@@ -147,14 +147,7 @@ func TestLinkSetByHand(t *testing.T) {
 	all := r.watchLog()
 	r.pair(App{}, r.goods)
 	link := r.path("apps/web/current")
-	set := func(target string) {
-		t.Helper()
-		for _, err := range []error{os.Remove(link), os.Symlink(target, link)} {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	set := r.setLink
 	told := func(runs string, reason bool) {
 		t.Helper()
 		r.office.until(t, "word of the link", func() bool {
@@ -175,6 +168,41 @@ func TestLinkSetByHand(t *testing.T) {
 	if got := r.office.await(t, "d-3", release.Active); got.Reason != "" || r.current("web") != "3" {
 		t.Errorf("report is %+v, live is %s", got, r.current("web"))
 	}
+}
+
+// setLink is what somebody does who has no seeder in reach.
+func (r *rig) setLink(target string) {
+	r.t.Helper()
+	link := r.path("apps/web/current")
+	for _, err := range []error{os.Remove(link), os.Symlink(target, link)} {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// A link that somebody set leads there until a job sets it anew, and is told so.
+func TestLinkSetByHandStandsWhileAJobRuns(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	d := newDoor(2 * chunk)
+	r.gate = d.pass
+	r.pair(App{}, r.goods)
+	r.setLink("1")
+	runs := func(version, reason string, deploy string, phase release.Phase) {
+		t.Helper()
+		r.office.until(t, "word of "+version, func() bool {
+			j, _ := r.office.job(deploy)
+			return j.Phase == phase && strings.Contains(j.Reason, reason) && (j.Reason == "") == (reason == "") &&
+				r.office.newest["web-1"].Running["web"] == version
+		})
+	}
+	runs("1", "set to 1", "d-2", release.Active)
+	r.office.give(r.goods(big("three", 4)).order("d-3", "web", "3"))
+	<-d.reached
+	runs("1", "", "d-3", release.Fetching)
+	d.open()
+	runs("3", "", "d-3", release.Active)
 }
 
 // A data_dir that is no longer mounted is not written to, and is taken up again

@@ -49,11 +49,15 @@ func (j *job) makeRoom(ctx context.Context, again func() error) error {
 
 // dropOldest removes one release; false if there is none to spare.
 func (j *job) dropOldest(ctx context.Context) (dropped bool, err error) {
+	live, err := j.live(ctx)
+	if err != nil {
+		return false, err
+	}
 	var app, version string
 	var ended chan struct{}
 	var trouble error
 	err = j.ask(ctx, func(a *agent) {
-		if app, version = a.oldestSpare(j.name()); version == "" || app == j.name() {
+		if app, version = a.oldestSpare(j.name(), live); version == "" || app == j.name() {
 			return
 		}
 		ended = a.chore(app, func(rec *record) { trouble = j.drop(app, rec, version) })
@@ -73,16 +77,30 @@ func (j *job) dropOldest(ctx context.Context) (dropped bool, err error) {
 	return true, wait(ctx, ended, &trouble)
 }
 
+// live is where the links of all apps lead, by app. Somebody may have set one since
+// the lookout's last look.
+func (h *host) live(ctx context.Context) (map[string]string, error) {
+	live := map[string]string{}
+	err := h.ask(ctx, func(a *agent) {
+		for app := range a.slots {
+			live[app] = ""
+		}
+	})
+	for app := range live {
+		live[app] = h.layout.leadsTo(app)
+	}
+	return live, err
+}
+
 // oldestSpare is the release that was unused for longest of those that can be
 // spared, for a job of an app whose record the job has.
-func (a *agent) oldestSpare(own string) (app, version string) {
+func (a *agent) oldestSpare(own string, live map[string]string) (app, version string) {
 	var oldest placed
 	for name, s := range a.slots {
-		spare := s.spare()
-		if name == own {
-			spare = s.surplus(0)
+		if !s.isIdle() && name != own {
+			continue
 		}
-		for _, v := range spare {
+		for _, v := range s.surplus(0, live[name]) {
 			if p := s.rec.Staged[v]; version == "" || p.Used.Before(oldest.Used) {
 				app, version, oldest = name, v, p
 			}

@@ -16,7 +16,7 @@ import (
 // retain removes the app's releases beyond those to keep, and what earlier
 // lives left in its folder. Trouble with it is no failure of the deploy.
 func (j *job) retain() {
-	trouble := j.drop(j.name(), &j.rec, j.rec.surplus(int(j.app.Keep), j.version(), j.layout.current(j.name()))...)
+	trouble := j.drop(j.name(), &j.rec, j.rec.surplus(int(j.app.Keep), j.version(), j.layout.leadsTo(j.name()))...)
 	if err := errors.Join(trouble, tidy(j.layout.app(j.name()), j.rec)); err != nil {
 		j.log.Warn("could not remove old releases", zap.Error(err))
 	}

@@ -29,16 +29,26 @@ func (s *slot) spare() []string {
 	if !s.isIdle() {
 		return nil
 	}
-	return s.surplus(0)
+	return s.surplus(0, "")
 }
 
-// surplus is the record's, with what is ordered and where the link leads.
-func (s *slot) surplus(keep int) []string {
+// surplus is the record's, with what is ordered and where the link leads: that
+// is told by who removes anything, as the loop has only seen it and reads no disk.
+func (s *slot) surplus(keep int, live string) []string {
 	wanted := ""
 	if s.order != nil {
 		wanted = s.order.Manifest.Version
 	}
-	return s.rec.surplus(keep, wanted, s.moved)
+	return s.rec.surplus(keep, wanted, s.moved, live)
+}
+
+// learn takes what a job or a chore says of the app. Where the link leads counts
+// for somebody else's doing until crow has set it anew.
+func (s *slot) learn(rec record) {
+	if rec.current != s.rec.current {
+		s.moved = ""
+	}
+	s.rec = rec
 }
 
 // running is a job under way.
@@ -122,9 +132,10 @@ func (s *slot) explained(why string) []control.JobReport {
 	return all
 }
 
-// why is what there is to say of a link that somebody else has set.
+// why is what there is to say of a link that somebody else has set. While a job
+// runs it has its own to say.
 func (s *slot) why() string {
-	if s.moved == "" {
+	if s.moved == "" || s.job != nil && !s.job.repair {
 		return ""
 	}
 	return "its current was set to " + s.moved + " by somebody else: set it back, deploy, or restart the agent"

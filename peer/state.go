@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -264,5 +265,24 @@ func (l layout) current(app string) string {
 	if err != nil || release.ValidateVersion(version) != nil {
 		return ""
 	}
+	return version
+}
+
+// leadsTo is the release beside it that the app's link leads to or into, by
+// whatever path: people set links that crow would not. It is empty if there is none.
+func (l layout) leadsTo(app string) string {
+	target, err := filepath.EvalSymlinks(l.link(app))
+	if err != nil {
+		return ""
+	}
+	folder, err := filepath.EvalSymlinks(l.app(app))
+	if err != nil {
+		return ""
+	}
+	inside, err := filepath.Rel(folder, target)
+	if err != nil {
+		return ""
+	}
+	version, _, _ := strings.Cut(inside, string(filepath.Separator))
 	return version
 }
