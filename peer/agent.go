@@ -227,6 +227,7 @@ func (a *agent) start(ctx context.Context, s *slot, report control.JobReport, re
 	if !repair {
 		report.Reason, s.anew = s.anew, ""
 	}
+	s.watched = false
 	work, cancel := context.WithCancel(ctx)
 	s.job = &running{
 		order: *s.order, report: report, repair: repair, cancel: cancel, letGo: a.cache.hold(s.order.Manifest.SHA256),

@@ -26,7 +26,7 @@ func (a *agent) chore(app string, f func(rec *record)) (ended chan struct{}) {
 	if s == nil || !s.isIdle() || s.rec.unreadable != nil {
 		return nil
 	}
-	s.chore, ended = true, make(chan struct{})
+	s.chore, s.watched, ended = true, false, make(chan struct{})
 	rec := s.rec.clone()
 	a.jobs.Go(func() {
 		f(&rec)

@@ -194,6 +194,7 @@ func deviceOf(path string) uint64 {
 func (a *agent) watched() (all []watchedApp) {
 	for app, s := range a.slots {
 		if s.isIdle() && s.rec.unreadable == nil {
+			s.watched = true
 			all = append(all, watchedApp{app: app, current: s.rec.current, versions: s.vital()})
 		}
 	}
@@ -213,8 +214,9 @@ func (a *agent) sighted(ctx context.Context, found sighting) {
 	if a.trouble != "" {
 		return
 	}
+	// Where a job or a chore came between, the look may have seen what that did.
 	for app, s := range a.slots {
-		if target := found.moved[app]; target != s.moved && s.isIdle() {
+		if target := found.moved[app]; target != s.moved && s.watched {
 			a.linkMoved(app, s, target)
 		}
 	}

@@ -205,6 +205,97 @@ func TestLinkSetByHandStandsWhileAJobRuns(t *testing.T) {
 	runs("3", "", "d-3", release.Active)
 }
 
+// slowly has a look wait once hold has been called, until goOn is. Then the loop has
+// heard of that look.
+func (a *agentUnderTest) slowly(t *testing.T) (hold, goOn func()) {
+	var holds atomic.Bool
+	at, on, next := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	looks := 0
+	a.lookout.sight = func(apps []watchedApp) sighting {
+		switch {
+		case looks == 1:
+			close(next)
+			looks++
+		case looks == 0 && holds.Load():
+			close(at)
+			<-on
+			looks++
+		}
+		return a.lookout.look(apps)
+	}
+	await := func(c chan struct{}) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(patience):
+			t.Fatal("nobody looks")
+		}
+	}
+	return func() { holds.Store(true); await(at) }, func() { close(on); await(next) }
+}
+
+// What a job does while a slow look is under way is not somebody else's doing.
+func TestSlowLookBesideAJob(t *testing.T) {
+	r := newRig(t)
+	all := r.watchLog()
+	a, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, goOn := a.slowly(t)
+	r.begin(a)
+	r.office.give(r.goods("one").order("d-1", "web", "1"))
+	r.office.await(t, "d-1", release.Active)
+	hold()
+	r.office.give(r.goods("two").order("d-2", "web", "2"))
+	r.office.await(t, "d-2", release.Active)
+	goOn()
+	if n := all.Len(); n > 0 {
+		t.Errorf("%d errors: %v", n, all.All()[0].Message)
+	}
+}
+
+// A link set by hand is not taken for set back by a look that began while a job had
+// the app.
+func TestSlowLookBegunBesideAJob(t *testing.T) {
+	r := newRig(t)
+	all := r.watchLog()
+	d := newDoor(chunk)
+	r.gate = d.pass
+	a, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, goOn := a.slowly(t)
+	r.begin(a)
+	r.office.give(r.goods("one").order("d-1", "web", "1"))
+	r.office.await(t, "d-1", release.Active)
+	r.office.give(r.goods("two").order("d-2", "web", "2"))
+	r.office.await(t, "d-2", release.Active)
+	r.setLink("1")
+	logged(t, all, "left alone", r.path("apps/web/current"))
+	r.office.give(fetchOnly(r.goods(big("three", 2)).order("d-3", "web", "3")))
+	<-d.reached
+	hold()
+	d.open()
+	r.office.await(t, "d-3", release.Staged)
+	slotOf := func() (s slot) {
+		t.Helper()
+		if err := a.agent.ask(t.Context(), func(a *agent) { s = *a.slots["web"] }); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	eventually(t, "the job is over", func() bool { s := slotOf(); return s.isIdle() })
+	goOn()
+	if s := slotOf(); s.moved != "1" {
+		t.Errorf("the link leads to %q", s.moved)
+	}
+	if n := all.Len(); n != 1 {
+		t.Errorf("%d errors", n)
+	}
+}
+
 // A data_dir that is no longer mounted is not written to, and is taken up again
 // when it is back.
 func TestUnmountedUnderTheAgent(t *testing.T) {

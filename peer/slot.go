@@ -16,6 +16,7 @@ type slot struct {
 	verdict *control.JobReport // on the order, when no job works on it
 	job     *running           // at most one for each app
 	chore   bool               // something else has the record, and gives it back
+	watched bool               // a look is under way, and nobody had the record since it began
 	moved   string             // where the link leads, if somebody else has set it
 	anew    string             // why the next job brings back what was there already; empty: it was not
 }
