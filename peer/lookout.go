@@ -208,6 +208,7 @@ func (a *agent) sighted(ctx context.Context, found sighting) {
 		a.notice(found.trouble)
 		if a.trouble == "" {
 			a.take(ctx, a.orders)
+			a.restoreAll(ctx) // what was found corrupt meanwhile
 			a.needs()
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,6 +138,40 @@ func (r *rig) live(app App, g goods) {
 	r.office.give(g.order("d-1", "web", "1"))
 	r.office.await(r.t, "d-1", release.Active)
 	a.stop(r.t)
+}
+
+// An artifact that is found corrupt while no job can be begun is fetched again after
+// that.
+func TestCorruptCacheDuringTrouble(t *testing.T) {
+	r := newRig(t)
+	r.log = nopLog
+	a, err := r.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ill atomic.Bool
+	a.lookout.sight = func(apps []watchedApp) sighting {
+		if ill.Load() {
+			return sighting{trouble: "the disk is ill"}
+		}
+		return a.lookout.look(apps)
+	}
+	r.begin(a)
+	g := r.goods("build")
+	r.office.give(g.order("d-1", "web", "1"))
+	r.office.await(t, "d-1", release.Active)
+	ill.Store(true)
+	r.office.until(t, "word of it", func() bool { j, _ := r.office.job("d-1"); return j.Reason == "the disk is ill" })
+	cached := r.path("cache", g.manifest.SHA256.String())
+	for _, err := range []error{os.Remove(cached), os.WriteFile(cached, []byte("spoilt"), 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.dropped(g.manifest.InfoHash)
+	eventually(t, "it is removed", func() bool { return !exists(cached) })
+	ill.Store(false)
+	eventually(t, "it is fetched again", func() bool { return r.read("cache", g.manifest.SHA256.String()) == "build" })
 }
 
 func TestCacheIsOfferedAgain(t *testing.T) {
