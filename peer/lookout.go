@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -24,7 +23,7 @@ var errRemoved = errors.New("data_dir was removed or replaced under the agent")
 // at all. It alone waits for a disk that may be silent, and tells the loop.
 type lookout struct {
 	*host
-	lock  inode // that the agent has on data_dir; as it has it open, no other gets that number
+	lock  spot // that the agent has on data_dir; as it has it open, no other gets its inode
 	sight func(apps []watchedApp) sighting
 }
 
@@ -48,16 +47,6 @@ func newLookout(h *host) (*lookout, error) {
 	l := &lookout{host: h, lock: lock}
 	l.sight = l.look
 	return l, err
-}
-
-// identify is the file that a path leads to.
-func identify(path string) (inode, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return inode{}, err
-	}
-	st := info.Sys().(*syscall.Stat_t)
-	return inode{st.Dev, st.Ino}, nil
 }
 
 // run looks until ctx ends, or data_dir is found to be another one.
@@ -120,10 +109,11 @@ func (h *host) silence() string {
 // look costs a few calls for each app.
 func (l *lookout) look(apps []watchedApp) (s sighting) {
 	switch now, err := identify(l.layout.lock()); {
-	case err == nil && now == l.lock:
+	case err == nil && now.inode == l.lock.inode:
+		l.lock = now // it may have been mounted anew
 	case err != nil && !isGone(err):
 		return sighting{trouble: fmt.Sprintf("data_dir cannot be looked at: %s", err)}
-	case deviceOf(l.layout.lock()) != l.lock.dev: // what is mounted again may have all that was there
+	case !spotOf(l.layout.lock()).isMountedAs(l.lock): // what is mounted again may have all that was there
 		return sighting{trouble: fmt.Sprintf("data_dir %s is on another file system than the agent was started on: "+
 			"mount that again, or restart the agent to start anew on this one", l.layout.root)}
 	default:
@@ -177,16 +167,6 @@ func (l *lookout) lookAt(w watchedApp, s *sighting) {
 // isGone is true of the error of a path that leads to nothing.
 func isGone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
-// deviceOf is the file system that a path is on, or would be made on.
-func deviceOf(path string) uint64 {
-	for {
-		if id, err := identify(path); err == nil || path == filepath.Dir(path) {
-			return id.dev
-		}
-		path = filepath.Dir(path)
-	}
 }
 
 // watched is what a look compares with the disk. Releases that are neither live nor

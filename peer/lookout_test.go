@@ -299,9 +299,18 @@ func TestSlowLookBegunBesideAJob(t *testing.T) {
 // A data_dir that is no longer mounted is not written to, and is taken up again
 // when it is back.
 func TestUnmountedUnderTheAgent(t *testing.T) {
+	for name, mount := range map[string]func(r *rig){
+		"a file system of its own": func(r *rig) { r.ownDisk("64m") },
+		"a folder of the same one": (*rig).bound,
+	} {
+		t.Run(name, func(t *testing.T) { testUnmounted(t, mount) })
+	}
+}
+
+func testUnmounted(t *testing.T, mount func(r *rig)) {
 	r := newRig(t)
 	all := r.watchLog()
-	r.ownDisk("64m")
+	mount(r)
 	parked := t.TempDir()
 	r.pair(App{}, r.goods)
 	if err := unix.Mount(r.path(), parked, "", unix.MS_BIND, ""); err != nil {

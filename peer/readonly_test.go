@@ -24,6 +24,19 @@ func (r *rig) ownDisk(size string) {
 	})
 }
 
+// bound has data_dir be another folder of the same file system.
+func (r *rig) bound() {
+	r.t.Helper()
+	if err := unix.Mount(r.t.TempDir(), r.cfg.DataDir, "", unix.MS_BIND, ""); err != nil {
+		r.t.Skipf("cannot mount: %v", err)
+	}
+	r.t.Cleanup(func() {
+		if err := unix.Unmount(r.cfg.DataDir, unix.MNT_DETACH); err != nil {
+			r.t.Error(err)
+		}
+	})
+}
+
 // freeze makes folders of data_dir such that nothing can be made in them or removed,
 // as on a disk that has become read-only, and returns what undoes it.
 func (r *rig) freeze(folders ...string) (thaw func()) {
