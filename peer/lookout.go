@@ -156,6 +156,8 @@ func (l *lookout) lookAt(w watchedApp, s *sighting) {
 	}
 	target, err := os.Readlink(l.layout.link(w.app))
 	switch _, broken := os.Stat(l.layout.link(w.app)); {
+	case errors.Is(err, syscall.EINVAL):
+		s.moved[w.app] = noLink
 	case target == w.current || err != nil && !isGone(err):
 	case target != "" && broken == nil:
 		s.moved[w.app] = target
@@ -195,15 +197,15 @@ func (a *agent) sighted(ctx context.Context, found sighting) {
 	if a.trouble != "" {
 		return
 	}
+	for _, app := range found.lost {
+		if a.chore(app, func(rec *record) { a.settle(app, rec) }) != nil {
+			a.slots[app].anew = reasonLost
+		}
+	}
 	// Where a job or a chore came between, the look may have seen what that did.
 	for app, s := range a.slots {
 		if target := found.moved[app]; target != s.moved && s.watched {
 			a.linkMoved(app, s, target)
-		}
-	}
-	for _, app := range found.lost {
-		if a.chore(app, func(rec *record) { a.settle(app, rec) }) != nil {
-			a.slots[app].anew = reasonLost
 		}
 	}
 	if found.remade {
@@ -228,8 +230,19 @@ func (a *agent) linkMoved(app string, s *slot, target string) {
 	if target != "" {
 		a.log.Error("the live release's link was set by somebody else; it is left alone",
 			zap.String("app", app), zap.String("path", a.layout.link(app)), zap.String("target", target),
-			zap.String("hint", "set it back, deploy, or restart the agent: it sets live what is ordered"))
+			zap.String("hint", remedy(target)))
 	}
+}
+
+// noLink stands for where the link leads if there is a folder or a file in its place.
+const noLink = "what is no link"
+
+// remedy is what to do about where a link leads.
+func remedy(target string) string {
+	if target == noLink { // which no link can replace, if it is a folder
+		return "move that away: what is ordered is set live then"
+	}
+	return "set it back, deploy, or restart the agent: it sets live what is ordered"
 }
 
 // settle is a chore that has a record say no more than is on disk.

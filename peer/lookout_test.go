@@ -205,6 +205,45 @@ func TestLinkSetByHandStandsWhileAJobRuns(t *testing.T) {
 	runs("3", "", "d-3", release.Active)
 }
 
+// A folder or a file in the link's place is told, and the link is set anew when that is
+// gone.
+func TestNoLinkInItsPlace(t *testing.T) {
+	for name, place := range map[string]func(path string) error{
+		"folder": func(path string) error { return os.Mkdir(path, 0o755) },
+		"file":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			all := r.watchLog()
+			r.pair(App{}, r.goods)
+			link := r.path("apps/web/current")
+			other := link + ".new"
+			for _, err := range []error{
+				place(other), unix.Renameat2(unix.AT_FDCWD, other, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE), os.Remove(other),
+			} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.office.until(t, "word of it", func() bool {
+				j, _ := r.office.job("d-2")
+				return strings.Contains(j.Reason, "move that away") && r.office.newest["web-1"].Running["web"] == ""
+			})
+			logged(t, all, "left alone", link)
+			if err := os.Remove(link); err != nil {
+				t.Fatal(err)
+			}
+			r.office.until(t, "it is live", func() bool {
+				j, _ := r.office.job("d-2")
+				return j.Phase == release.Active && j.Reason == "" && r.office.newest["web-1"].Running["web"] == "2"
+			})
+			if live := r.current("web"); live != "2" {
+				t.Errorf("live is %q", live)
+			}
+		})
+	}
+}
+
 // slowly has a look wait once hold has been called, until goOn is. Then the loop has
 // heard of that look.
 func (a *agentUnderTest) slowly(t *testing.T) (hold, goOn func()) {

@@ -139,7 +139,7 @@ func (s *slot) why() string {
 	if s.moved == "" || s.job != nil && !s.job.repair {
 		return ""
 	}
-	return "its current was set to " + s.moved + " by somebody else: set it back, deploy, or restart the agent"
+	return "its current was set to " + s.moved + " by somebody else: " + remedy(s.moved)
 }
 
 // running is the version that the link leads to; empty if it is none of crow's.
