@@ -38,6 +38,7 @@ type sighting struct {
 	trouble string            // empty: none
 	removed string            // the folder that is gone for good, or another; empty: none
 	remade  bool              // folders were missing, and are there again, empty
+	blank   bool              // so were those of the state's documents
 	lost    []string          // apps whose release or link is not there
 	moved   map[string]string // by app, where a link leads that crow did not set so
 }
@@ -120,7 +121,11 @@ func (l *lookout) look(apps []watchedApp) (s sighting) {
 		return sighting{removed: l.layout.root}
 	}
 	var err error
-	if s.remade, err = l.remake(); err != nil {
+	s.remade, err = l.remake()
+	if err == nil {
+		s.blank, err = l.remakeState()
+	}
+	if err != nil {
 		return sighting{trouble: fmt.Sprintf("data_dir cannot be mended: %s", err)}
 	}
 	s.moved = map[string]string{}
@@ -141,6 +146,16 @@ func (l *lookout) remake() (bool, error) {
 		return true, errors.Join(l.layout.make(), os.MkdirAll(l.layout.hooks(), stateMode))
 	}
 	return false, nil
+}
+
+// remakeState is remake for the folders of the state's documents.
+func (l *lookout) remakeState() (bool, error) {
+	missing, err := l.state.docs.Remake()
+	for _, folder := range missing {
+		l.log.Error("a folder was removed under the agent; it is made again, and the apps' records are written anew",
+			zap.String("path", folder), zap.String("hint", hintGC))
+	}
+	return len(missing) > 0, err
 }
 
 // hintGC is for who removed what is the agent's.
@@ -210,6 +225,21 @@ func (a *agent) sighted(ctx context.Context, found sighting) {
 	}
 	if found.remade {
 		a.restoreAll(ctx)
+	}
+	if found.blank {
+		a.rewrite()
+	}
+}
+
+// rewrite writes the apps' records anew. Nobody else can say what this host has
+// accepted. An app with a job is written down by that.
+func (a *agent) rewrite() {
+	for app := range a.slots {
+		a.chore(app, func(rec *record) {
+			if err := a.state.putApp(app, *rec); err != nil {
+				a.log.Warn("could not write down an app's record anew", zap.String("app", app), zap.Error(err))
+			}
+		})
 	}
 }
 

@@ -140,6 +140,27 @@ func TestRemovedBeforeItsTurn(t *testing.T) {
 	}
 }
 
+// The documents' folders are made again, and what no seeder can say is written anew.
+func TestRemovedDocuments(t *testing.T) {
+	r := newRig(t)
+	all := r.watchLog()
+	r.pair(App{}, r.goods)
+	record := r.path("state/docs/app/web")
+	before := r.read("state/docs/app/web")
+	for _, folder := range []string{"state/docs", "state/tmp"} {
+		if err := os.Rename(r.path(folder), filepath.Join(t.TempDir(), "gone")); err != nil {
+			t.Fatal(err)
+		}
+		logged(t, all, "written anew", r.path(folder))
+	}
+	eventually(t, "the record is there", func() bool { return exists(record) })
+	if got := r.read("state/docs/app/web"); got != before {
+		t.Errorf("record is %s, was %s", got, before)
+	}
+	r.office.give(r.goods("three").order("d-3", "web", "3"))
+	r.office.await(t, "d-3", release.Active)
+}
+
 // A link that somebody set is told and left alone, until it is set back or there is a
 // new order.
 func TestLinkSetByHand(t *testing.T) {

@@ -22,6 +22,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -98,19 +99,45 @@ func (d *Dir) tmp() string   { return filepath.Join(d.path, "tmp") }
 
 // prepare makes the folders and clears the temporary one. It needs the lock.
 func (d *Dir) prepare(log *zap.Logger) error {
-	folders := []string{d.docs(), d.blobs(), d.tmp()}
-	for _, folder := range folders {
-		if err := os.MkdirAll(folder, dirMode); err != nil {
-			return err
-		}
+	if err := d.makeFolders(); err != nil {
+		return err
 	}
 	// An earlier life may have ended between making an entry and syncing it.
-	for _, folder := range append(folders, d.path, filepath.Dir(d.path)) {
+	for _, folder := range append(d.folders(), d.path, filepath.Dir(d.path)) {
 		if err := SyncFolder(folder); err != nil {
 			return err
 		}
 	}
 	return d.clearTemp(log)
+}
+
+func (d *Dir) folders() []string { return []string{d.docs(), d.blobs(), d.tmp()} }
+
+func (d *Dir) makeFolders() error {
+	for _, folder := range d.folders() {
+		if err := os.MkdirAll(folder, dirMode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remake makes those of the store's own folders again that were removed under it,
+// and returns their paths. The caller knows that the directory itself is still the
+// one that was opened: under a mount that is gone nothing of the store's belongs.
+func (d *Dir) Remake() (missing []string, err error) {
+	for _, folder := range d.folders() {
+		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, folder)
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	if err := errors.Join(d.makeFolders(), SyncFolder(d.path)); err != nil {
+		return missing, fmt.Errorf("mend store %s: %w", d.path, Explain(err))
+	}
+	return missing, nil
 }
 
 func (d *Dir) clearTemp(log *zap.Logger) error {

@@ -113,6 +113,29 @@ func TestReopenAfterKill(t *testing.T) {
 	}
 }
 
+// Folders that were removed under an open store are made again when it is told to.
+func TestRemake(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	if missing, err := d.Remake(); len(missing) > 0 || err != nil {
+		t.Errorf("of a whole one: %q, %v", missing, err)
+	}
+	for _, name := range []string{"docs", "tmp"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.PutDoc("kind", "name", []byte("x")); err == nil {
+			t.Errorf("without %s: no error", name)
+		}
+		if missing, err := d.Remake(); len(missing) != 1 || missing[0] != filepath.Join(dir, name) || err != nil {
+			t.Errorf("without %s: %q, %v", name, missing, err)
+		}
+		if err := d.PutDoc("kind", "name", []byte("x")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestFree(t *testing.T) {
 	if n, err := open(t, t.TempDir()).Free(); err != nil || n <= 0 {
 		t.Fatalf("Free = %d, %v", n, err)
