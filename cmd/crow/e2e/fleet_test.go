@@ -261,7 +261,7 @@ func (f *fleet) crow(args ...string) result {
 	} else {
 		command = append(command, "--seeder", f.seederURL())
 	}
-	return runCommand(f.t, append(command, args...))
+	return runCommand(append(command, args...))
 }
 
 // inside is the command that runs another in a host's namespace; the seeder is
@@ -275,11 +275,12 @@ func (f *fleet) inside(host int) []string {
 
 func run(t *testing.T, args ...string) result {
 	t.Helper()
-	return runCommand(t, append([]string{crow}, args...))
+	return runCommand(append([]string{crow}, args...))
 }
 
-func runCommand(t *testing.T, command []string) result {
-	t.Helper()
+// runCommand runs one to its end. A command that cannot be started exits -1, which no
+// test wants: it may run in a goroutine, where a Fatal would leave its result unsent.
+func runCommand(command []string) result {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
@@ -288,7 +289,7 @@ func runCommand(t *testing.T, command []string) result {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		return result{-1, out.String(), errs.String() + err.Error()}
 	}
 	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -150,12 +151,12 @@ func (h hands) steerAtOnce() {
 		}
 		return nil
 	})
-	until, both := time.Now().Add(6*time.Second), make(chan struct{}, 2)
+	until := time.Now().Add(6 * time.Second)
+	var both sync.WaitGroup
 	for _, o := range []operator{ann, bob} {
-		go func() { o.steerAtRandom(until); both <- struct{}{} }()
+		both.Go(func() { o.steerAtRandom(until) })
 	}
-	<-both
-	<-both
+	both.Wait()
 	h.journal.mend()
 	bob.must("retry", "web", "--wait", "--timeout", "60s")
 	bob.did["retry"]++
@@ -204,7 +205,7 @@ func (h hands) wantNamed(deploy string, all ...operator) {
 // deployAtOnce has two operators bring different releases of an app to the same hosts.
 func (h hands) deployAtOnce() {
 	ann, bob := h.operators()
-	done := ann.background(pushOf("web", "2", text(h.t, "two"), "--wave", "1,2,3,100%")...)
+	done := ann.background(pushOf("web", "2", text(h.t, "two"), "--wave", "1,2,3,100%", "--wave-pause", "5s")...)
 	h.eventually(30*time.Second, "the first goes live", func() error {
 		for _, e := range h.journal.entries() {
 			if e.version == "2" {
