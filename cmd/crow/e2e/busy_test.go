@@ -15,12 +15,12 @@ import (
 )
 
 // goBackUnderLoad rolls an app back while three others are pushed to the same hosts,
-// for which the seeder's link is the bottleneck.
+// for which the seeder's link is the bottleneck until the way back is over.
 func (h hands) goBackUnderLoad() {
 	for _, v := range []string{"1", "2"} {
 		h.must(pushOf("img", v, artifact(h.t, 1<<20))...)
 	}
-	h.limits("seeder", "--upload", "6MiB/s")
+	h.limits("seeder", "--upload", "1MiB/s")
 	defer h.limits("seeder", "--reset")
 	loads := map[string]<-chan result{}
 	for _, app := range []string{"web", "api", "db"} {
@@ -46,6 +46,7 @@ func (h hands) goBackUnderLoad() {
 			h.t.Errorf("%s is %s after the rollback: it was no load", app, s.Phase)
 		}
 	}
+	h.limits("seeder", "--reset")
 	h.wantAll("img", "1")
 	for _, row := range h.status("img").Hosts {
 		if row.Phase != release.Active || row.Bytes.Received() != 0 {
@@ -134,8 +135,11 @@ func (h hands) wantNoDrift(app string) {
 // release after the other replaced. A hook outlives its agent: the next one has to wait
 // for it.
 func (h hands) killAgents() {
-	until, pushed := time.Now().Add(6*time.Second), make(chan int)
-	go func() { pushed <- h.pushUntil(until) }()
+	until, pushed := time.Now().Add(6*time.Second), make(chan int, 1)
+	go func() {
+		defer close(pushed) // a Fatal ends the goroutine before it sends
+		pushed <- h.pushUntil(until)
+	}()
 	kills := 0
 	for ; time.Now().Before(until); kills++ {
 		p := h.peers[rand.IntN(len(h.peers))]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,15 +59,13 @@ func startTroubled(t *testing.T) *troubled {
 	}
 	c := peerConfig{app: f.journal.app("0", f.journal.check())}
 	for i := 1; i < troubledHosts; i++ {
-		c.extra = ""
-		for _, slow := range f.slow {
-			if i == slow {
-				c.extra = "limits: {download: 400KiB/s}"
-			}
+		c.extra, c.labels = "", ""
+		if slices.Contains(f.slow, i) {
+			c.extra, c.labels = "limits: {download: 100KiB/s}", "{role: web, link: slow}"
 		}
 		f.addPeer(c)
 	}
-	c.data, c.extra = tmpfs(t, "2m"), ""
+	c.data, c.extra, c.labels = tmpfs(t, "2m"), "", ""
 	f.full = f.addPeer(c).name
 	f.awaitHosts(troubledHosts)
 	f.plan()
@@ -92,7 +91,8 @@ func (f *troubled) plan() {
 }
 
 // pullCables cuts hosts off in the middle of their fetch, and mends their links some
-// seconds later.
+// seconds later. Until then a limit keeps them from their end, of whatever speed the
+// machine is.
 func (f *troubled) pullCables(size int64, away time.Duration) {
 	f.t.Helper()
 	var s control.DeployStatus
@@ -116,6 +116,7 @@ func (f *troubled) pullCables(size int64, away time.Duration) {
 	for _, i := range f.slow {
 		f.mend(i)
 	}
+	f.limits("--target", "link=slow", "--download", "none")
 }
 
 // wantFetching checks that the slow hosts are in the middle of their fetch.
