@@ -46,7 +46,7 @@ func (f *fleet) received(name string, bytes int64) control.HostStatus {
 }
 
 func TestKilledPeerResumes(t *testing.T) {
-	f := startSeeder(t, "limits: {upload: 8MiB/s}")
+	f := startSeeder(t, "limits: {upload: 4MiB/s}")
 	p := f.addPeer(peerConfig{})
 	f.awaitHosts(1)
 	const size = 64 << 20
@@ -54,6 +54,7 @@ func TestKilledPeerResumes(t *testing.T) {
 	f.received(p.name, size/2)
 	p.kill()
 	p.start()
+	f.limits("seeder", "--upload", "none")
 	if r := <-done; r.code != 0 {
 		t.Fatalf("push: %+v", r)
 	}
@@ -66,13 +67,13 @@ func TestKilledPeerResumes(t *testing.T) {
 
 func TestSeederDiesWhenOneHostHasACopy(t *testing.T) {
 	f := startSeeder(t, "")
-	slow := "limits: {download: 8MiB/s}"
+	slow := "limits: {download: 2MiB/s}"
 	f.addPeer(peerConfig{labels: "{role: web}"})
 	for range 3 {
 		f.addPeer(peerConfig{extra: slow})
 	}
 	f.awaitHosts(4)
-	a := artifact(t, 48<<20)
+	a := artifact(t, 16<<20)
 	done := f.pushInBackground(a, "1")
 	f.eventually(60*time.Second, "host-1 has a full copy", func() error {
 		if f.peers[0].live() != "1" {
@@ -98,7 +99,7 @@ func TestSeederDiesWhenOneHostHasACopy(t *testing.T) {
 	if r := <-done; r.code != 0 {
 		t.Errorf("push, which saw the seeder die and return: %+v", r)
 	}
-	f.eventually(20*time.Second, "status tells the truth", func() error {
+	f.eventually(60*time.Second, "status tells the truth", func() error {
 		s := f.status("web")
 		if s.Phase != release.DeploySucceeded {
 			return fmt.Errorf("%+v", s)
@@ -269,17 +270,18 @@ func TestHostileArchive(t *testing.T) {
 }
 
 func TestCorruptPartialAndCache(t *testing.T) {
-	f := startSeeder(t, "limits: {upload: 8MiB/s}")
+	f := startSeeder(t, "limits: {upload: 3MiB/s}")
 	p := f.addPeer(peerConfig{})
 	f.awaitHosts(1)
 	a := artifact(t, 32<<20)
 	done := f.pushInBackground(a, "1")
-	f.received(p.name, 8<<20)
+	f.received(p.name, 6<<20)
 	p.kill()
 	for _, part := range globAll(t, p.data+"/cache") {
 		damage(t, part)
 	}
 	p.start()
+	f.limits("seeder", "--upload", "none")
 	if r := <-done; r.code != 0 {
 		t.Fatalf("push: %+v", r)
 	}

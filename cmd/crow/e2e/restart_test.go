@@ -22,9 +22,9 @@ func TestAgentRestartsDuringItsHook(t *testing.T) {
 	f := startFleet(t, 2, peerConfig{app: hook(t, "", "cd "+dir+`
 log=log.$CROW_HOST
 echo $$ >pid.$CROW_HOST
+trap 'echo term >>$log; [ $CROW_HOST = host-2 ] || exit 0' TERM
 echo begin >>$log
 if [ -e go ]; then echo end >>$log; exit 0; fi
-trap 'echo term >>$log; [ $CROW_HOST = host-2 ] || exit 0' TERM
 while :; do sleep 0.1; done
 `)})
 	wantLog := func(p string, want string) {

@@ -27,10 +27,13 @@ func (d *daemon) runs() string {
 
 func (f *fleet) wantRuns(want ...string) {
 	f.t.Helper()
-	for i, p := range f.peers {
-		if got := p.runs(); got != want[i] {
-			f.t.Errorf("%s: the hook ran for %q, want %q", p.name, got, want[i])
-		}
+	for i, p := range f.peers { // a release is live before its hook runs
+		f.eventually(30*time.Second, fmt.Sprintf("the hook of %s ran for %q", p.name, want[i]), func() error {
+			if got := p.runs(); got != want[i] {
+				return fmt.Errorf("it ran for %q", got)
+			}
+			return nil
+		})
 	}
 }
 
@@ -73,11 +76,14 @@ func TestWavesStopAtTheFirstFailure(t *testing.T) {
 		t.Fatalf("%s by %q: %s", s.Phase, s.PausedBy, s.Reason)
 	}
 	f.wantRuns("1 2", "1", "1", "1")
-	for _, h := range s.Hosts {
-		if h.Name != "host-1" && h.Phase != release.Staged {
-			t.Errorf("%s is %s, want staged", h.Name, h.Phase)
+	f.eventually(30*time.Second, "the others have it staged", func() error {
+		for _, h := range f.status("web").Hosts {
+			if h.Name != "host-1" && h.Phase != release.Staged {
+				return fmt.Errorf("%s is %s", h.Name, h.Phase)
+			}
 		}
-	}
+		return nil
+	})
 	f.seeder.kill()
 	f.seeder.start()
 	f.awaitHosts(4)
@@ -100,7 +106,7 @@ func TestRollbackOnFailureBringsTheOldBack(t *testing.T) {
 	f.push(0, text(t, "one"), "1")
 	r := f.push(3, text(t, "two\nfail host-3"), "2", "--wave", "2,100%", "--on-failure", "rollback")
 	for _, p := range f.peers {
-		f.eventually(20*time.Second, p.name+" runs 1", func() error {
+		f.eventually(60*time.Second, p.name+" runs 1", func() error {
 			if p.live() != "1" {
 				return errors.New("it runs " + p.live())
 			}
@@ -110,7 +116,7 @@ func TestRollbackOnFailureBringsTheOldBack(t *testing.T) {
 	if !strings.Contains(r.stderr+r.stdout, "1") {
 		t.Errorf("the way back is not told: %+v", r)
 	}
-	if s := f.status("web"); s.Version != "1" || s.Phase != release.DeploySucceeded {
+	if s := f.await("web", release.DeploySucceeded); s.Version != "1" {
 		t.Errorf("the newest deploy: %s of %s, %s", s.Phase, s.Version, s.Reason)
 	}
 }
@@ -131,7 +137,7 @@ func TestFetchOnlyThenDeployMovesNothing(t *testing.T) {
 }
 
 func TestPauseAndAbortByHand(t *testing.T) {
-	f := startSeeder(t, "limits: {upload: 8MiB/s}")
+	f := startSeeder(t, "limits: {upload: 4MiB/s}")
 	for range 2 {
 		f.addPeer(peerConfig{app: hook(t, "", countingHook)})
 	}
@@ -144,6 +150,7 @@ func TestPauseAndAbortByHand(t *testing.T) {
 	if r := f.crow("pause", "web"); r.code != 0 {
 		t.Fatalf("pause again: %+v", r)
 	}
+	f.limits("seeder", "--upload", "none")
 	f.eventually(60*time.Second, "both have it staged", func() error {
 		for _, h := range f.status("web").Hosts {
 			if h.Phase != release.Staged {
@@ -201,7 +208,7 @@ func TestHostsConverge(t *testing.T) {
 	f := zoned(t, 3)
 	f.push(0, text(t, "one"), "1")
 	f.peers[0].stop()
-	f.eventually(20*time.Second, "host-1 has left", func() error {
+	f.eventually(60*time.Second, "host-1 has left", func() error {
 		if r := f.crow("hosts", "--output", "json"); !strings.Contains(r.stdout, `"left"`) {
 			return errors.New(r.stdout)
 		}

@@ -29,7 +29,7 @@ func TestTwoAppsAtOnce(t *testing.T) {
 }
 
 func TestPushIsSuperseded(t *testing.T) {
-	f := startSeeder(t, "limits: {upload: 8MiB/s}")
+	f := startSeeder(t, "limits: {upload: 4MiB/s}")
 	for range 2 {
 		f.addPeer(peerConfig{})
 	}
