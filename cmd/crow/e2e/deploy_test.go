@@ -159,15 +159,16 @@ func TestPlainFile(t *testing.T) {
 }
 
 func TestFailingHooks(t *testing.T) {
+	nap := fmt.Sprintf("sleep 1000.%d", os.Getpid()) // not another run's
 	for name, c := range map[string]struct {
 		script string
 		exit   int
 		words  []string
 	}{
 		"exit 42":            {"echo all is lost; exit 42", 42, []string{"host-2", "hook", "42", "all is lost"}},
-		"hangs":              {"echo about to hang; sleep 1000", -1, []string{"host-2", "hook", "timed out", "about to hang"}},
+		"hangs":              {"echo about to hang; " + nap, -1, []string{"host-2", "hook", "timed out", "about to hang"}},
 		"prints 10 MB":       {"head -c 10000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1", 1, []string{"host-2", "hook", "the end"}},
-		"leaves a child":     {"sleep 1000 & echo left one; exit 3", 3, []string{"host-2", "hook", "left one"}},
+		"leaves a child":     {nap + " & echo left one; exit 3", 3, []string{"host-2", "hook", "left one"}},
 		"is not there":       {"", 0, []string{"host-2", "hook"}},
 		"is ended by signal": {"echo shot; kill -9 $$", -1, []string{"host-2", "hook", "shot"}},
 	} {
@@ -198,7 +199,7 @@ func TestFailingHooks(t *testing.T) {
 				t.Errorf("hook: %+v, want exit %d", h.Hook, c.exit)
 			}
 			bad.stop()
-			if out, err := exec.Command("pgrep", "-f", "sleep 1000").Output(); err == nil && len(out) > 0 {
+			if out, err := exec.Command("pgrep", "-f", nap).Output(); err == nil && len(out) > 0 {
 				t.Errorf("the hook's processes live on: %s", out)
 			}
 		})
@@ -244,11 +245,11 @@ func TestHostStartedLaterCatchesUp(t *testing.T) {
 	f := startFleet(t, 2, peerConfig{app: hook(t, "", `echo ran > "$CROW_RELEASE_DIR/../ran"`)})
 	f.push(0, artifact(t, 2<<20), "1")
 	late := f.addPeer(peerConfig{app: hook(t, "", `echo ran > "$CROW_RELEASE_DIR/../ran"`)})
-	f.eventually(20*time.Second, "the late host is live", func() error {
+	f.eventually(60*time.Second, "the late host is live", func() error {
 		_, err := os.Stat(filepath.Join(late.data, "apps/web/ran"))
 		return err
 	})
-	f.eventually(5*time.Second, "the late host is in the status", func() error {
+	f.eventually(30*time.Second, "the late host is in the status", func() error {
 		s := f.status("web")
 		for _, h := range s.Hosts {
 			if h.Name == late.name && h.Late && h.Phase == release.Active && s.Phase == release.DeploySucceeded {

@@ -120,7 +120,7 @@ gossip_listen: %[2]s:7402
 		f.operator = f.own.operator(f.seederURL())
 	}
 	f.seeder.start()
-	f.eventually(10*time.Second, "the seeder answers", func() error {
+	f.eventually(60*time.Second, "the seeder answers", func() error {
 		if r := f.crow("hosts"); r.code != 0 {
 			return errors.New(r.stderr)
 		}
@@ -331,7 +331,7 @@ func host(t *testing.T, s control.DeployStatus, name string) control.HostStatus 
 
 func (f *fleet) awaitHosts(n int) {
 	f.t.Helper()
-	f.eventually(20*time.Second, fmt.Sprintf("%d hosts are alive", n), func() error {
+	f.eventually(60*time.Second, fmt.Sprintf("%d hosts are alive", n), func() error {
 		r := f.crow("hosts", "--output", "json")
 		var hosts []control.Host
 		if err := json.Unmarshal([]byte(r.stdout), &hosts); err != nil {

@@ -19,6 +19,7 @@ func (h hands) killJobs() {
 			return len(paths)
 		}
 	}
+	uploads := func() int { return stored("tmp/blob-*")() + stored("blobs/*")() } // whose first part may be short
 	begun := func() int { return len(h.journal.entries()) }
 	after := func(more int, count func() int) (come func() bool) {
 		want := count() + more
@@ -28,7 +29,7 @@ func (h hands) killJobs() {
 		name string
 		come func() bool
 	}{
-		{"an upload has begun", after(1, stored("tmp/blob-*"))},
+		{"an upload has begun", after(1, uploads)},
 		{"the artifact is there", after(1, stored("blobs/*"))},
 		{"the release is made", after(1, stored("docs/releases/*"))},
 		{"the deploy is ordered", after(1, stored("docs/deploys/*"))},

@@ -53,7 +53,7 @@ func (j *journal) check() string {
 	write(j.t, path, "#!/bin/sh\n"+j.words()+`if told sick; then echo "not well"; exit 1; fi
 say well
 `, 0o755)
-	return fmt.Sprintf("check: [%q], check_interval: 500ms, check_timeout: 5s", path)
+	return fmt.Sprintf("check: [%q], check_interval: 500ms, check_timeout: 10s", path)
 }
 
 // entries are all lines so far.
@@ -87,7 +87,7 @@ func (j *journal) wantNoOverlap() {
 	j.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(60 * time.Second); ; <-tick.C {
 		wrong, busy := overlaps(j.entries())
 		if len(busy) > 0 && time.Now().Before(end) {
 			continue

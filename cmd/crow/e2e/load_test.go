@@ -132,7 +132,7 @@ func TestManyDeploysLeaveNothing(t *testing.T) {
 func TestMemoryInTransfer(t *testing.T) {
 	const most = 150 << 10 // KiB
 	f := startFleet(t, 2, peerConfig{})
-	f.push(0, artifact(t, 512<<20), "1")
+	f.push(0, artifact(t, 512<<20), "1", "--timeout", "170s")
 	for _, d := range append(f.peers, f.seeder) {
 		peak := procStatus(t, d.cmd.Process.Pid, "VmHWM")
 		t.Logf("%s: peak memory %d MiB", d.name, peak>>10)
@@ -227,7 +227,7 @@ func TestTruncatedUploadLeavesNothing(t *testing.T) {
 			t.Errorf("a truncated upload was answered %s", res.Status)
 		}
 	}
-	f.eventually(10*time.Second, "nothing is left of the upload", func() error {
+	f.eventually(30*time.Second, "nothing is left of the upload", func() error {
 		if left := blobs(); len(left) > 0 {
 			return fmt.Errorf("left: %v", left)
 		}

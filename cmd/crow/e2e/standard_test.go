@@ -159,7 +159,7 @@ func TestStandardClient(t *testing.T) {
 	if mustRead(t, late.release("1")+"/artifact") != mustRead(t, a) {
 		t.Errorf("%s has other bytes", late.name)
 	}
-	f.eventually(10*time.Second, "the books of both sides agree", func() error {
+	f.eventually(30*time.Second, "the books of both sides agree", func() error {
 		now, err := lt.standing()
 		h := host(t, f.status("web"), late.name)
 		if err != nil || h.Bytes.Peer != oddSize || h.Bytes.Received() != oddSize || now.Sent-s.Sent < oddSize {

@@ -169,7 +169,7 @@ func TestTroubleInALargeFleet(t *testing.T) {
 const (
 	noRoom   = "fetch: disk full: need "
 	refusing = "hook: exited with status 42"
-	notWell  = "check: not healthy within 5s: exited with status 1 after "
+	notWell  = "check: not healthy within 10s: exited with status 1 after "
 )
 
 // endWithinLimit has as many hosts fail as may, and all others come through.
@@ -204,10 +204,10 @@ func (f *troubled) stopOverLimit() {
 	if s.Phase != release.DeployPaused || s.PausedBy != control.PausedByFailures {
 		f.t.Fatalf("the deploy is %s by %q: %s", s.Phase, s.PausedBy, s.Reason)
 	}
-	f.eventually(20*time.Second, "who has begun has ended", func() error {
+	f.eventually(60*time.Second, "who has begun has ended, and the others have it staged", func() error {
 		s = f.status(s.Deploy)
 		for _, h := range s.Hosts {
-			if h.Phase == release.Activating {
+			if h.Phase < release.Staged || h.Phase == release.Activating {
 				return fmt.Errorf("%+v", h)
 			}
 		}

@@ -147,8 +147,8 @@ func TestRollbackByTwoPeople(t *testing.T) {
 func TestExpiredReleaseIsRefused(t *testing.T) {
 	f := startFleet(t, 1, peerConfig{app: hook(t, "", "exit 0")})
 	a := artifact(t, 1000)
-	f.push(0, a, "1.0", "--expires", "3s")
-	f.eventually(10*time.Second, "the release expires", func() error {
+	f.push(0, a, "1.0", "--expires", "6s")
+	f.eventually(30*time.Second, "the release expires", func() error {
 		if r := f.crow("deploy", "web@1.0"); r.code != 7 || !strings.Contains(r.stderr, "expired") {
 			return fmt.Errorf("%+v", r)
 		}
@@ -268,7 +268,7 @@ func TestRevokedCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, f.own.path(pki.CRLFile), string(crl), 0o644)
-	f.eventually(20*time.Second, "the seeder refuses the operator", func() error {
+	f.eventually(60*time.Second, "the seeder refuses the operator", func() error {
 		if r := f.crow("hosts"); r.code != 7 {
 			return fmt.Errorf("%+v", r)
 		}
@@ -290,7 +290,7 @@ func TestGossipKeyRotatesWithAHostDown(t *testing.T) {
 		t.Fatalf("rotate: %+v", r)
 	}
 	for _, d := range []*daemon{f.seeder, f.peers[0], f.peers[1]} {
-		f.eventually(40*time.Second, d.name+" has let go of the old key", func() error {
+		f.eventually(90*time.Second, d.name+" has let go of the old key", func() error {
 			if n := strings.Count(mustRead(t, d.log), "gossip keys changed"); n < 3 {
 				return fmt.Errorf("its keys changed %d times", n)
 			}
@@ -298,7 +298,7 @@ func TestGossipKeyRotatesWithAHostDown(t *testing.T) {
 		})
 	}
 	down.start()
-	f.eventually(40*time.Second, "the host that was down has the new key", func() error {
+	f.eventually(90*time.Second, "the host that was down has the new key", func() error {
 		if !strings.Contains(mustRead(t, down.log), "gossip keys changed") {
 			return fmt.Errorf("its log: %s", tail([]byte(mustRead(t, down.log)), 500))
 		}
