@@ -79,7 +79,8 @@ func TestPreviousIsWhatHostsRun(t *testing.T) {
 }
 
 // TestFallbackKeepsToHostsAtOnce: that bound is what the service can do without, on the
-// way back too. Failures do not stop it, as they do not without the bound.
+// way back too: hosts that are down when it begins take the places. Failures do not stop
+// it, as they do not without the bound.
 func TestFallbackKeepsToHostsAtOnce(t *testing.T) {
 	d := fleetOf(t, 4)
 	second, err := d.goesBackAs(release.Rollout{HostsAtOnce: 2}, time.Time{})
@@ -94,14 +95,36 @@ func TestFallbackKeepsToHostsAtOnce(t *testing.T) {
 	if back == nil || len(back.Hosts) != 4 {
 		t.Fatalf("the way back is %+v", back)
 	}
-	d.wantGoals("h00 h01")
-	d.tells("h00", back, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "1")
+	d.wantGoals("h02 h03") // both are down already
+	d.reopen()
+	d.pass(time.Second)
+	back = d.deploys.byID[back.ID]
+	d.wantGoals("h02 h03")
+	d.tells("h02", back, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "1")
 	d.wantPhase(back.ID, release.DeployRunning)
-	d.wantGoals("h00 h01 h02")
-	for _, name := range back.Hosts[1:] {
+	d.wantGoals("h00 h02 h03")
+	for _, name := range []string{"h03", "h00", "h01"} {
 		d.tells(name, back, control.JobReport{Phase: release.Active}, "1")
 	}
 	d.wantPhase(back.ID, release.DeployFailed)
+}
+
+// TestFallbackCountsTheHookThatStillRuns: hosts that serve wait for it.
+func TestFallbackCountsTheHookThatStillRuns(t *testing.T) {
+	d := fleetOf(t, 6)
+	second, err := d.goesBackAs(release.Rollout{HostsAtOnce: 2}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range second.Hosts[:4] {
+		d.tells(name, second, control.JobReport{Phase: release.Active}, "2")
+	}
+	d.tells("h04", second, control.JobReport{Phase: release.Activating}, "2")
+	d.tells("h05", second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	back := d.deploys.byID[d.wantPhase(second.ID, release.DeployFailed).Fallback]
+	d.wantGoals("h04 h05")
+	d.tells("h05", back, control.JobReport{Phase: release.Active}, "1")
+	d.wantGoals("h00 h04 h05")
 }
 
 // TestFallbackIsInTheHistory: nobody asked for it just then, and it says on whose behalf

@@ -106,15 +106,17 @@ func (b *books) conclude(d *deploy, phase release.DeployPhase, reason string, no
 
 // fallBack ends a deploy that failed, and has the hosts that went live go back: at once,
 // for they are worse off the longer they wait, but no more together than the deploy let
-// go live. The plan of the deploy that does so is on disk first: if the seeder is killed
-// here, it is what the next start finds.
+// go live, and those first that are down already. The plan of the deploy that does so is
+// on disk first: if the seeder is killed here, it is what the next start finds.
 func (b *books) fallBack(d *deploy, reason string, now time.Time) {
 	p := plan{Rollback: d.Fallback, Selector: d.Selector, For: d.ID, Rollout: release.Rollout{HostsAtOnce: d.Rollout.HostsAtOnce}}
+	var rows []rollout.Row
 	for _, name := range d.Hosts {
-		if d.rows[name].Live && b.fleet.hosts[name] != nil { // nil: forgotten
-			p.Hosts = append(p.Hosts, name)
+		if r := d.rows[name]; r.Live && b.fleet.hosts[name] != nil { // nil: forgotten
+			p.Hosts, rows = append(p.Hosts, name), append(rows, *r)
 		}
 	}
+	p.Turns = rollout.TurnsBack(b.zones(p.Hosts), rows)
 	if len(p.Hosts) == 0 {
 		b.end(d, release.DeployFailed, reason, now)
 		return

@@ -69,7 +69,9 @@ func (b *books) launch(p plan, now time.Time) (*deploy, error) {
 // write puts a new deploy's plan on disk.
 func (b *books) write(p plan, now time.Time) (*deploy, error) {
 	p.ID, p.Seq, p.Started = b.deploys.newID(), b.deploys.seq+1, now.UTC()
-	p.Turns = rollout.Turns(b.zones(p.Hosts))
+	if p.Turns == nil {
+		p.Turns = rollout.Turns(b.zones(p.Hosts))
+	}
 	d := b.deploys.open(p)
 	if b.fleet.dirty {
 		b.fleet.save(now) // a restarted seeder is to know the hosts that the plan names

@@ -3,6 +3,8 @@ package rollout
 import (
 	"cmp"
 	"slices"
+
+	"crow/internal/release"
 )
 
 // Turns is the order in which hosts go live, as indexes: each zone has its part
@@ -21,6 +23,28 @@ func Turns(zones []string) []int {
 		return cmp.Or(cmp.Compare(place[a], place[b]), cmp.Compare(zones[a], zones[b]))
 	})
 	return turns
+}
+
+// TurnsBack is the order in which hosts go back, by their rows in the deploy that
+// failed. Those whose hook or check still runs are first: they serve nobody, whatever
+// else is decided, so they have to be among those that are down at once. Then come those
+// that failed, which are down too, and then those that serve.
+func TurnsBack(zones []string, rows []Row) []int {
+	turns := Turns(zones)
+	slices.SortStableFunc(turns, func(a, b int) int { return cmp.Compare(rows[a].serves(), rows[b].serves()) })
+	return turns
+}
+
+// serves is how far a host that went live is from serving: 0 is at it, 1 has failed to,
+// 2 serves.
+func (r Row) serves() int {
+	switch {
+	case r.Begun && !r.Phase.Ended():
+		return 0
+	case r.Phase != release.Active:
+		return 1
+	}
+	return 2
 }
 
 // Permitted says which hosts may go live: those of the open waves, no more at once

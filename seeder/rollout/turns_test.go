@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"crow/internal/control"
 	"crow/internal/release"
 )
 
@@ -26,6 +27,21 @@ func TestTurnsSpreadOverZones(t *testing.T) {
 				t.Errorf("after %d turns zone %s had %d, its part is %.1f", n+1, zone, seen[zone], fair)
 			}
 		}
+	}
+}
+
+// Hosts that are down go back before those that serve, and zone by zone among their like.
+func TestTurnsBack(t *testing.T) {
+	row := func(p release.Phase, begun bool) Row {
+		return Row{HostStatus: control.HostStatus{Phase: p}, Live: true, Begun: begun}
+	}
+	rows := []Row{
+		row(release.Active, true), row(release.Active, true), row(release.Active, true), row(release.Failed, true),
+		row(release.Staged, false), // it is to try again
+		row(release.Activating, true),
+	}
+	if turns := TurnsBack(strings.Split("a a b b b b", " "), rows); !slices.Equal(turns, []int{5, 3, 4, 2, 0, 1}) {
+		t.Errorf("they go back in turns %v", turns)
 	}
 }
 
