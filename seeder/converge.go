@@ -103,7 +103,11 @@ func (d *deploy) hasStaged(h *host) bool {
 
 // giveLeave lets as many hosts go live as may at once, by name. What a deploy says of
 // hosts at once is said of all of them together: those of its own course are counted.
+// Who had leave before a restart is heard first: it may be using it.
 func (b *books) giveLeave(d *deploy, c crowd, now time.Time) {
+	if d.Rollout.HostsAtOnce > 0 && b.isFresh(now) {
+		return
+	}
 	app := d.Manifest.App
 	free := max(minCatchUp, catchUpShare.Up(d.orders)) - c.busy
 	if d.Rollout.HostsAtOnce > 0 {
@@ -119,6 +123,24 @@ func (b *books) giveLeave(d *deploy, c crowd, now time.Time) {
 func (b *books) takeLeave(d *deploy, h *host, now time.Time) {
 	delete(h.leave, d.Manifest.App)
 	b.retellHost(d, h, now)
+}
+
+// review takes leave from a host whose agent began anew and can't use it, by the first
+// that it says. Until then its place is kept, for an agent follows the orders on its disk
+// before it hears others. One that was installed anew has none, and has to fetch.
+func (b *books) review(h *host, jobs []control.JobReport, now time.Time) {
+	for app, l := range h.leave {
+		uses := func(j control.JobReport) bool {
+			return j.Deploy == l.deploy && (j.Phase == release.Staged || j.Phase == release.Activating)
+		}
+		if slices.ContainsFunc(jobs, uses) {
+			continue
+		}
+		delete(h.leave, app)
+		if d := h.orders[app]; d != nil {
+			b.retellHost(d, h, now)
+		}
+	}
 }
 
 // inCourse is how many hosts go live now in the course of a deploy that goes on.
@@ -140,12 +162,16 @@ func (b *books) aside(d *deploy, now time.Time) (n int) {
 		return 0
 	}
 	for _, h := range b.late(d) {
-		if b.isCatchingUp(d, h, now) {
+		if b.isCatchingUp(d, h, now) || !h.spoke && b.isFresh(now) && !d.rows[h.Name].Phase.Ended() {
 			n++
 		}
 	}
 	return n
 }
+
+// isFresh reports whether the seeder began so lately that hosts may go live by leave of
+// its life before which have not said so yet. All that are there call within that time.
+func (b *books) isFresh(now time.Time) bool { return now.Before(b.started.Add(b.pace.hold())) }
 
 // late are the hosts that a deploy does not count, and whose order it is.
 func (b *books) late(d *deploy) (all []*host) {

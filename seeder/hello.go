@@ -65,9 +65,9 @@ func (h *host) introduce(hello control.Hello) bool {
 	same := hello.Boot == h.boot && hello.Address == h.Address && hello.Crow == h.Crow &&
 		maps.Equal(hello.Labels, h.Labels) && slices.Equal(hello.Apps, h.Apps)
 	if hello.Boot != h.boot {
-		h.former, h.boot, h.spoke = h.boot, hello.Boot, false
+		h.former, h.boot, h.spoke, h.anew = h.boot, hello.Boot, false, true
+		maps.DeleteFunc(h.leave, func(app string, l leave) bool { return h.jobs[app].Deploy == l.deploy && h.jobs[app].Phase.Ended() })
 		clear(h.jobs)
-		clear(h.leave)
 		h.Limits = nil // in effect on the agent before it
 	}
 	if !same {

@@ -24,6 +24,7 @@ type host struct {
 	seq    uint64    // of its last report in this boot
 	spared time.Time // when its silence begins to count: nobody could be heard before
 	spoke  bool      // it has reported in this boot and this life of the seeder
+	anew   bool      // its agent has begun anew, and has not reported since
 
 	member control.HostState // by gossip; empty: not seen there
 

@@ -71,6 +71,7 @@ func TestHostsThatWereOffCatchUpWithHostsAtOnce(t *testing.T) {
 // runs, whoever else waits.
 func TestHostsAtOnceHoldsForLateHosts(t *testing.T) {
 	d := fleetOf(t, 2)
+	d.pass(d.pace.hold())
 	second := d.startAs(release.Rollout{HostsAtOnce: 1, MaxFailures: share("100%")}, "2", "name=*")
 	late := func(name string, phase release.Phase, running string) {
 		d.tells(name, second, control.JobReport{Phase: phase}, running)
@@ -104,6 +105,7 @@ func TestHostsAtOnceHoldsForLateHosts(t *testing.T) {
 // TestHostsInstalledAnewWaitForLeave: that they were live once lets them not go at once.
 func TestHostsInstalledAnewWaitForLeave(t *testing.T) {
 	d := fleetOf(t, 3)
+	d.pass(d.pace.hold())
 	second := d.startAs(release.Rollout{HostsAtOnce: 1, MaxFailures: share("100%")}, "2", "name=*")
 	for _, name := range second.Hosts {
 		d.tells(name, second, control.JobReport{Phase: release.Active}, "2")
@@ -124,4 +126,56 @@ func TestHostsInstalledAnewWaitForLeave(t *testing.T) {
 	d.wantGoals("")
 	d.pass(time.Second)
 	d.wantGoals("h00")
+}
+
+// lateOnes is a deploy to one host at a time which has ended, and that two late hosts wait
+// for: late0 has leave.
+func lateOnes(t *testing.T) (*desk, *deploy) {
+	d := fleetOf(t, 1)
+	second := d.startAs(release.Rollout{HostsAtOnce: 1}, "2", "name=*")
+	for _, name := range []string{"late0", "late1"} {
+		d.join(name, nil)
+		d.tells(name, second, control.JobReport{Phase: release.Staged}, "")
+	}
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.pass(time.Minute / 2)
+	d.wantGoals("h00 late0")
+	return d, second
+}
+
+// TestLeaveOutlivesAnAgent: one that begins anew follows the order on its disk. Whether it
+// can is known with its first report.
+func TestLeaveOutlivesAnAgent(t *testing.T) {
+	for first, want := range map[release.Phase]string{
+		release.Activating: "h00 late0", release.Staged: "h00 late0", release.Pending: "h00 late1", release.Fetching: "h00 late1",
+	} {
+		d, second := lateOnes(t)
+		hello := helloOf("late0", nil)
+		hello.Boot += "+"
+		if err := d.hello("late0", hello, d.now); err != nil {
+			t.Fatal(err)
+		}
+		d.pass(2 * time.Second)
+		d.wantGoals("h00 late0")
+		j := control.JobReport{Deploy: second.ID, App: "web", Version: "2", Phase: first}
+		must[control.Receipt](t)(d.report(control.Report{Host: "late0", Boot: hello.Boot, Seq: 1, Jobs: []control.JobReport{j}}, d.now))
+		d.pass(2 * time.Second)
+		d.wantGoals(want)
+	}
+}
+
+// TestLeaveAfterARestart: who was given leave by the seeder before it may be using it, and
+// is heard before others get it.
+func TestLeaveAfterARestart(t *testing.T) {
+	d, second := lateOnes(t)
+	d.reopen()
+	d.tells("late1", second, control.JobReport{Phase: release.Staged}, "")
+	d.pass(d.pace.hold() - time.Second)
+	d.wantGoals("h00")
+	d.tells("late0", second, control.JobReport{Phase: release.Activating}, "2")
+	d.pass(time.Minute / 2)
+	d.wantGoals("h00 late0")
+	d.tells("late0", second, control.JobReport{Phase: release.Active}, "2")
+	d.pass(time.Second)
+	d.wantGoals("h00 late0 late1")
 }

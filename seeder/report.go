@@ -42,6 +42,10 @@ func (b *books) report(r control.Report, now time.Time) (control.Receipt, error)
 	b.fleet.runs(h, r.Running, now)
 	h.Free, h.staged = r.Free, r.Staged
 	b.fleet.reportsLimits(h, r.Limits)
+	if h.anew {
+		h.anew = false
+		b.review(h, r.Jobs, now)
+	}
 	for _, j := range r.Jobs {
 		b.job(h, j, now)
 	}

@@ -3,6 +3,7 @@ package seeder
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ type flight struct {
 	names   []string                 // of the hosts that count
 	late    []string                 // of those that came later
 	quiet   map[string]bool          // of those, which were silent when places were last given
+	lost    map[string]bool          // hosts that were silent while they could go live: another may have their place
+	boots   map[string]int           // how often a host's agent has begun anew
 	told    map[string]control.Order // what a host has heard
 	is      map[string]release.Phase // where it really stands
 	live    map[string]bool          // it has begun to go live, whatever the seeder knows
@@ -50,10 +53,11 @@ func newFlightAs(t *rapid.T, path string, n int, how release.Rollout) *flight {
 	f := &flight{
 		desk: newDesk(t, path), t: t, told: map[string]control.Order{}, is: map[string]release.Phase{},
 		live: map[string]bool{}, attempt: map[string]int{}, turn: map[string]bool{}, quiet: map[string]bool{}, how: how,
+		lost: map[string]bool{}, boots: map[string]int{},
 	}
 	for i := range n {
 		f.names = append(f.names, fmt.Sprintf("h%d", i))
-		f.join(f.names[i], release.Labels{"zone": fmt.Sprint(i % 2)})
+		f.greet(f.names[i])
 	}
 	f.make("web", "1")
 	req := request("web", "1", "name=*")
@@ -82,8 +86,41 @@ func (f *flight) restart() {
 	clear(f.quiet)
 	for _, name := range f.late {
 		if f.fleet.hosts[name] == nil {
-			f.join(name, nil)
+			f.greet(name)
 		}
+	}
+}
+
+// greet has a host's agent say hello.
+func (f *flight) greet(name string) {
+	hello := helloOf(name, f.labels(name))
+	hello.Boot = f.boot(name)
+	if err := f.hello(name, hello, f.now); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *flight) boot(name string) string {
+	return fmt.Sprint("boot-", name, strings.Repeat("+", f.boots[name]))
+}
+
+// labels are those that a host came with.
+func (f *flight) labels(name string) release.Labels {
+	if i := slices.Index(f.names, name); i >= 0 {
+		return release.Labels{"zone": fmt.Sprint(i % 2)}
+	}
+	return nil
+}
+
+// rebootAgent has a host's agent begin anew, and go on by the orders on its disk. A job
+// that went live begins that again.
+func (f *flight) rebootAgent(t *rapid.T) {
+	name := rapid.SampledFrom(f.all()).Draw(t, "host")
+	f.hear(name) // what it was told a moment ago is on its disk
+	f.boots[name]++
+	f.greet(name)
+	if f.is[name] == release.Staged && f.told[name].Goal == control.GoalActivate {
+		f.is[name], f.live[name] = release.Activating, true
 	}
 }
 
@@ -144,7 +181,7 @@ func (f *flight) speak(name string, delivered bool) {
 			j.Hook = &control.HookResult{Exit: 1}
 		}
 	}
-	r := control.Report{Host: name, Boot: "boot-" + name, Seq: f.seq[name], Jobs: []control.JobReport{j}}
+	r := control.Report{Host: name, Boot: f.boot(name), Seq: f.seq[name], Jobs: []control.JobReport{j}}
 	if f.live[name] { // its link leads there before its hook runs
 		r.Running = map[string]string{"web": "1"}
 	}
@@ -220,6 +257,22 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 	}
 	if f.how.HostsAtOnce > 0 && !d.Phase.Ended() && busy > max(f.how.HostsAtOnce, begun) {
 		t.Fatalf("%d hosts are told to go live at once, and %d of them have begun; want at most %d", busy, begun, f.how.HostsAtOnce)
+	}
+}
+
+// checkHooks holds that no more hooks run at once than may, whatever the seeder knows of
+// them. Outside the deploy's course a host that is to try again needs no leave: its link is
+// set.
+func (f *flight) checkHooks(t *rapid.T) {
+	var at []string
+	for _, name := range f.all() {
+		again := f.attempt[name] > 0 && (slices.Contains(f.late, name) || f.shown(f.d).Phase.Ended())
+		if f.is[name] == release.Activating && !f.lost[name] && !again {
+			at = append(at, name)
+		}
+	}
+	if len(at) > f.how.HostsAtOnce {
+		t.Fatalf("%v go live at once, want at most %d", at, f.how.HostsAtOnce)
 	}
 }
 
@@ -372,6 +425,9 @@ func (f *flight) settle(t *rapid.T) {
 // silence lets more than the grace go by in which only some hosts poll.
 func (f *flight) silence(t *rapid.T) {
 	there := rapid.SliceOfDistinct(rapid.SampledFrom(f.all()), rapid.ID[string]).Draw(t, "there")
+	for _, name := range f.all() {
+		f.lost[name] = f.lost[name] || !slices.Contains(there, name) && f.told[name].Goal == control.GoalActivate
+	}
 	for range 4 {
 		for _, name := range there {
 			f.hear(name)
@@ -387,6 +443,10 @@ func (f *flight) wait(t *rapid.T, seconds int) {
 		f.pass(time.Second)
 		for _, name := range f.late {
 			f.quiet[name] = !f.isThere(f.fleet.hosts[name], f.now)
+		}
+		for _, name := range f.all() {
+			could := f.is[name] == release.Activating || f.told[name].Goal == control.GoalActivate && !f.is[name].Ended()
+			f.lost[name] = could && (f.lost[name] || !f.isThere(f.fleet.hosts[name], f.now))
 		}
 		f.check(t)
 	}
@@ -409,6 +469,7 @@ func TestHostsAtOnceAreAllHosts(t *testing.T) {
 		}
 		work := func(t *rapid.T) {
 			f.step(t, rapid.SampledFrom(f.all()).Draw(t, "host"))
+			f.call()
 			f.wait(t, rapid.IntRange(0, 1).Draw(t, "seconds"))
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -420,9 +481,22 @@ func TestHostsAtOnceAreAllHosts(t *testing.T) {
 			},
 			"silence":        f.silence,
 			"restart seeder": func(*rapid.T) { f.restart() },
-			"":               f.check,
+			"restart agent":  f.rebootAgent,
+			"": func(t *rapid.T) {
+				f.check(t)
+				f.checkHooks(t)
+			},
 		})
 	})
+}
+
+// call has every host poll, and say where it stands.
+func (f *flight) call() {
+	for _, name := range f.all() {
+		if f.hear(name); f.told[name].Deploy != "" {
+			f.speak(name, true)
+		}
+	}
 }
 
 // step has a host hear its orders, do its next step and say so.
