@@ -1,11 +1,8 @@
 package seeder
 
 import (
-	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -233,40 +230,4 @@ func (a asked) conflict(req control.CreateDeploy) error {
 	}
 	return refused(fmt.Sprintf("deploy of %s to %s%s: idempotency key %q is that of deploy %s of %s to %s%s",
 		req.Ref, hosts, inWords(req.Rollout), req.Key, a.Deploy, a.Ref, a.Hosts, inWords(a.Rollout)), "use a new key for what is new")
-}
-
-// sameRollout compares as documents have it: what a document leaves out is the same as
-// what is empty.
-func sameRollout(a, b release.Rollout) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return cmp.Or(errX, errY) == nil && bytes.Equal(x, y)
-}
-
-// inWords is what a rollout says, after a comma, by the names that files and documents
-// have.
-func inWords(r release.Rollout) string {
-	var words []string
-	if len(r.Waves) > 0 {
-		words = append(words, "wave "+strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Waves), " ", ","), "[]"))
-	}
-	if r.WavePause > 0 {
-		words = append(words, "wave_pause "+r.WavePause.String())
-	}
-	if r.HostsAtOnce > 0 {
-		words = append(words, fmt.Sprintf("hosts_at_once %d", r.HostsAtOnce))
-	}
-	if r.MaxFailures != nil {
-		words = append(words, "max_failures "+r.MaxFailures.String())
-	}
-	if r.OnFailure != "" {
-		words = append(words, "on_failure "+string(r.OnFailure))
-	}
-	if r.FetchOnly {
-		words = append(words, "fetch_only")
-	}
-	if len(words) == 0 {
-		return ""
-	}
-	return ", " + strings.Join(words, ", ")
 }

@@ -1,15 +1,19 @@
 package seeder
 
 import (
-	"reflect"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"crow/internal/control"
 	"crow/internal/release"
 )
 
-// This file says when what is asked for is under way already.
+// This file says when what is asked for is under way already, or was asked for before.
 
 // same returns the deploy of the same release to the same hosts in the same way that is
 // under way, if there is one: who asks for it twice, as a job that is tried again does,
@@ -19,7 +23,7 @@ import (
 func (b *books) same(r control.Release, req control.CreateDeploy, s release.Selector, hosts []string, now time.Time) *deploy {
 	for _, d := range b.deploys.byApp[r.App] {
 		if !d.Phase.Ended() && d.Manifest.Ref() == r.Ref() && slices.Equal(d.Hosts, hosts) &&
-			slices.Equal(d.Signatures, r.Signatures) && reflect.DeepEqual(d.Rollout, req.Rollout) &&
+			slices.Equal(d.Signatures, r.Signatures) && sameRollout(d.Rollout, req.Rollout) &&
 			slices.Equal(d.Selector.Targets, s.Targets) && slices.Equal(d.Selector.Excludes, s.Excludes) &&
 			suffices(d.Rollback, req.Rollback, b.catalog.highest(r.App), now) &&
 			suffices(d.Fallback, req.Fallback, r.Counter, now) {
@@ -55,4 +59,40 @@ func lastsLikeWise(was, is release.Rollback, now time.Time) bool {
 		return false
 	}
 	return was.Expires.Sub(now) >= is.Expires.Sub(now)/2
+}
+
+// sameRollout compares as documents have it: what a document leaves out is the same as
+// what is empty.
+func sameRollout(a, b release.Rollout) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return cmp.Or(errX, errY) == nil && bytes.Equal(x, y)
+}
+
+// inWords is what a rollout says, after a comma, by the names that files and documents
+// have.
+func inWords(r release.Rollout) string {
+	var words []string
+	if len(r.Waves) > 0 {
+		words = append(words, "wave "+strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Waves), " ", ","), "[]"))
+	}
+	if r.WavePause > 0 {
+		words = append(words, "wave_pause "+r.WavePause.String())
+	}
+	if r.HostsAtOnce > 0 {
+		words = append(words, fmt.Sprintf("hosts_at_once %d", r.HostsAtOnce))
+	}
+	if r.MaxFailures != nil {
+		words = append(words, "max_failures "+r.MaxFailures.String())
+	}
+	if r.OnFailure != "" {
+		words = append(words, "on_failure "+string(r.OnFailure))
+	}
+	if r.FetchOnly {
+		words = append(words, "fetch_only")
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(words, ", ")
 }

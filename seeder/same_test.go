@@ -39,6 +39,17 @@ func TestThePausedDeployTwice(t *testing.T) {
 	}
 }
 
+// TestNoWavesAreEmptyWaves: a list that a request leaves out is the same as an empty one,
+// with a key and without.
+func TestNoWavesAreEmptyWaves(t *testing.T) {
+	d, made := waved(t, release.Rollout{})
+	req := request("web", "2", "name=*")
+	req.Waves = []release.Share{}
+	if again, err := d.deploy(req, d.now); err != nil || again != made {
+		t.Errorf("with empty waves it is %v, %v", again, err)
+	}
+}
+
 // TestTheSameRollbackTwice: each call signs a statement of its own. It is the same deploy
 // as long as the one that this has is worth as much.
 func TestTheSameRollbackTwice(t *testing.T) {
