@@ -40,6 +40,9 @@ func errorOf(err error) *control.Error {
 	if e, ok := errors.AsType[*control.Error](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[*keyError](err); ok {
+		return e.answer()
+	}
 	code := control.CodeInternal
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	_, badType := errors.AsType[*json.UnmarshalTypeError](err)

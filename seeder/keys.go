@@ -46,12 +46,7 @@ type asked struct {
 	Excludes release.Digest  `json:"excludes"`
 	Hosts    string          `json:"hosts"` // the selector in words, shortened
 	Rollout  release.Rollout `json:"rollout,omitzero"`
-}
-
-func askedFor(key, deploy string, ref release.Ref, s release.Selector, how release.Rollout) asked {
-	return asked{
-		Key: key, Ref: ref, Deploy: deploy, Targets: digestOf(s.Targets), Excludes: digestOf(s.Excludes), Hosts: s.String(), Rollout: how,
-	}
+	GoesBack *bool           `json:"goes_back,omitempty"` // by a statement that lets hosts; nil: of an earlier crow, not known
 }
 
 func digestOf(all []release.Expr) release.Digest {
@@ -95,15 +90,36 @@ func (k *keys) find(app, key string) (*asked, error) {
 	switch err := k.get(kindKey, k.name(id), &was); {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, nil
-	case err != nil || was.Key != key || was.App != app:
-		k.log.Error("idempotency key not read", zap.String("app", app), zap.String("key", key),
-			zap.String("file", k.dir.DocPath(kindKey, k.name(id))), zap.Error(err))
-		return nil, &control.Error{
-			Code: control.CodeInternal, Message: fmt.Sprintf("idempotency key %q of %s: what was asked for with it cannot be read on the seeder", key, app),
-			Hint: "crow status " + app + " shows whether it is under way; if not, use another key",
-		}
+	case err == nil && (was.Key != key || was.App != app):
+		err = errOtherKey
+		fallthrough
+	case err != nil:
+		return nil, &keyError{app, key, k.dir.DocPath(kindKey, k.name(id)), err}
 	}
 	return &was, nil
+}
+
+// errOtherKey says that a key's document is that of another one.
+var errOtherKey = errors.New("it is not the document of that key")
+
+// keyError says that what was asked for with a key cannot be read.
+type keyError struct {
+	app, key, path string
+	cause          error
+}
+
+func (e *keyError) Error() string {
+	return fmt.Sprintf("idempotency key %q of %s: read %s: %v", e.key, e.app, e.path, e.cause)
+}
+
+func (e *keyError) Unwrap() error { return e.cause }
+
+// answer is what a caller is told: where things lie is the log's alone.
+func (e *keyError) answer() *control.Error {
+	return &control.Error{
+		Code: control.CodeInternal, Message: fmt.Sprintf("idempotency key %q of %s: what was asked for with it cannot be read on the seeder", e.key, e.app),
+		Hint: "crow status " + e.app + " shows whether it is under way; if not, use another key",
+	}
 }
 
 // room makes room for a key, or refuses it.
@@ -132,7 +148,7 @@ func (k *keys) put(a asked, now time.Time) error {
 			return err
 		}
 	}
-	k.given[id] = now
+	k.given[id] = now.Truncate(time.Second)
 	err := k.env.put(kindKey, k.name(id), a)
 	if err != nil {
 		err = errors.Join(err, k.dir.DeleteDoc(kindKey, k.name(id))) // it may be there all the same
@@ -175,16 +191,20 @@ func (k *keys) adopt(ds *deploys) {
 			if key == "" || known || ds.started.Sub(d.Started) > keyAge || len(k.given) >= k.most {
 				continue
 			}
-			if err := k.put(d.asked(key), d.Started); err != nil {
+			if err := k.put(d.request(key), d.Started); err != nil {
 				k.log.Error("idempotency key not saved", zap.String("deploy", d.ID), zap.Error(err))
 			}
 		}
 	}
 }
 
-// asked is what the deploy was asked for with a key.
-func (d *deploy) asked(key string) asked {
-	return askedFor(key, d.ID, d.Manifest.Ref(), d.Selector, d.Rollout)
+// request is what the deploy was asked for with a key.
+func (d *deploy) request(key string) asked {
+	goesBack := d.Rollback != nil
+	return asked{
+		Key: key, Ref: d.Manifest.Ref(), Deploy: d.ID, Targets: digestOf(d.Selector.Targets), Excludes: digestOf(d.Selector.Excludes),
+		Hosts: d.Selector.String(), Rollout: d.Rollout, GoesBack: &goesBack,
+	}
 }
 
 // keyed returns the id of the deploy that was asked for with the request's idempotency
@@ -210,7 +230,7 @@ func (b *books) askedWith(app, key string) (*asked, error) {
 	}
 	for _, d := range b.deploys.byApp[app] {
 		if d.Key == key {
-			own := d.asked(key)
+			own := d.request(key)
 			return &own, nil
 		}
 	}
@@ -220,14 +240,33 @@ func (b *books) askedWith(app, key string) (*asked, error) {
 // conflict refuses a request that is not what the key was given with before. Without
 // targets a request means those of the app's last deploy, and so did the first.
 func (a asked) conflict(req control.CreateDeploy) error {
+	goesBack := req.Rollback != nil
+	wentBack := a.isRollback(goesBack)
 	if a.Ref == req.Ref && (len(req.Targets) == 0 || digestOf(req.Targets) == a.Targets) &&
-		digestOf(req.Excludes) == a.Excludes && sameRollout(a.Rollout, req.Rollout) {
+		digestOf(req.Excludes) == a.Excludes && sameRollout(a.Rollout, req.Rollout) && wentBack == goesBack {
 		return nil
 	}
 	hosts := "the hosts of the last deploy"
 	if len(req.Targets) > 0 {
 		hosts = req.Selector.String()
 	}
-	return refused(fmt.Sprintf("deploy of %s to %s%s: idempotency key %q is that of deploy %s of %s to %s%s",
-		req.Ref, hosts, inWords(req.Rollout), req.Key, a.Deploy, a.Ref, a.Hosts, inWords(a.Rollout)), "use a new key for what is new")
+	return refused(fmt.Sprintf("%s of %s to %s%s: idempotency key %q is that of %s %s of %s to %s%s",
+		verbOf(goesBack), req.Ref, hosts, inWords(req.Rollout), req.Key,
+		verbOf(wentBack), a.Deploy, a.Ref, a.Hosts, inWords(a.Rollout)), "use a new key for what is new")
+}
+
+// isRollback reports whether what was asked for lets hosts go back. Where that is not
+// known it is as the request that asks.
+func (a asked) isRollback(unknown bool) bool {
+	if a.GoesBack == nil {
+		return unknown
+	}
+	return *a.GoesBack
+}
+
+func verbOf(goesBack bool) string {
+	if goesBack {
+		return "rollback"
+	}
+	return "deploy"
 }

@@ -174,7 +174,13 @@ func TestKeyThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := d.deploy(req, d.now)
-	if e := wantCode(t, err, control.CodeInternal); strings.Contains(e.Message+e.Hint, d.path) {
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("the log is told %v, want the path %s", err, path)
+	}
+	if _, ok := errors.AsType[*docError](err); !ok {
+		t.Errorf("the cause is lost: %v", err)
+	}
+	if e := wantCode(t, errorOf(err), control.CodeInternal); strings.Contains(e.Message+e.Hint, d.path) {
 		t.Errorf("it shows a path: %s", e.Message)
 	}
 	if d.deploys.newest("web").ID != made.ID {
@@ -215,4 +221,45 @@ func TestKeyOfAnArchivedDeploy(t *testing.T) {
 	req.Key = "ci-2"
 	_, err = r.client.Keyed(t.Context(), req)
 	wantCode(t, err, control.CodeNotFound)
+}
+
+// TestKeyOfARollback: a deploy of the same release, which hosts that run a newer one
+// refuse, is another request. Documents of an earlier crow don't tell.
+func TestKeyOfARollback(t *testing.T) {
+	d := fleetOf(t, 2)
+	one := d.catalog.find(release.Ref{App: "web", Version: "1"}).Manifest
+	plain := request("web", "1", "name=*")
+	plain.Key = "ci-1"
+	back := plain
+	back.Rollback = &control.Rollback{Statement: release.RollbackTo(one, 2, d.now, time.Time{})}
+	made := must[*deploy](t)(d.deploy(back, d.now))
+	if again, err := d.deploy(back, d.now); err != nil || again != made {
+		t.Errorf("the same rollback is %v, %v", again, err)
+	}
+	_, err := d.deploy(plain, d.now)
+	if e := wantCode(t, err, control.CodeRefused); !strings.HasSuffix(e.Message, "is that of rollback "+made.ID+" of web@1 to name=*") {
+		t.Error(e.Message)
+	}
+	old := made.request(plain.Key)
+	old.GoesBack = nil
+	if err := d.keys.put(old, d.now); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := d.deploy(plain, d.now); err != nil || again != made {
+		t.Errorf("by an earlier crow's document it is %v, %v", again, err)
+	}
+}
+
+// TestKeysAreKeptToTheSecond: as their names tell after a restart.
+func TestKeysAreKeptToTheSecond(t *testing.T) {
+	d := newDesk(t, t.TempDir())
+	at := d.now.Truncate(time.Second).Add(700 * time.Millisecond)
+	if err := d.keys.put(asked{Key: "a", Ref: release.Ref{App: "web", Version: "1"}, Deploy: "d-1"}, at); err != nil {
+		t.Fatal(err)
+	}
+	before := d.keys.given[keyID("web", "a")]
+	d.reopen()
+	if after := d.keys.given[keyID("web", "a")]; !after.Equal(before) {
+		t.Errorf("the key was given at %s, after a restart at %s", before, after)
+	}
 }

@@ -88,7 +88,7 @@ func (b *books) join(d *deploy, key string, now time.Time) error {
 	if key == "" {
 		return nil
 	}
-	return b.keys.put(d.asked(key), now)
+	return b.keys.put(d.request(key), now)
 }
 
 // canFallBack refuses a deploy that is to roll back on failure, and could not.
