@@ -261,13 +261,12 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 }
 
 // checkHooks holds that no more hooks run at once than may, whatever the seeder knows of
-// them. Outside the deploy's course a host that is to try again needs no leave: its link is
-// set.
+// them. Hosts that try again are checkOrders' alone: outside the deploy's course they need
+// no leave, since their link is set.
 func (f *flight) checkHooks(t *rapid.T) {
 	var at []string
 	for _, name := range f.all() {
-		again := f.attempt[name] > 0 && (slices.Contains(f.late, name) || f.shown(f.d).Phase.Ended())
-		if f.is[name] == release.Activating && !f.lost[name] && !again {
+		if f.is[name] == release.Activating && !f.lost[name] && f.attempt[name] == 0 {
 			at = append(at, name)
 		}
 	}
