@@ -275,7 +275,7 @@ func TestRevokedCertificate(t *testing.T) {
 		return nil
 	})
 	f.operator = f.own.clientConfigOf(f.seederURL(), f.own.issue(pki.Request{Role: "operator", Name: "bob"}))
-	f.push(3, artifact(t, 100_000), "2.0")
+	f.push(3, artifact(t, 100_000), "2.0", "--timeout", "170s") // a minute until the host is given up
 	if f.peers[0].live() != "2.0" || bad.live() != "1.0" {
 		t.Errorf("live are %s and %s", f.peers[0].live(), bad.live())
 	}
