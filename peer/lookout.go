@@ -120,6 +120,10 @@ func (l *lookout) look(apps []watchedApp) (s sighting) {
 	default:
 		return sighting{removed: l.layout.root}
 	}
+	s.moved = map[string]string{}
+	for _, w := range apps { // before the folders: what is lost is fetched into one of them
+		l.lookAt(w, &s)
+	}
 	var err error
 	s.remade, err = l.remake()
 	if err == nil {
@@ -127,10 +131,6 @@ func (l *lookout) look(apps []watchedApp) (s sighting) {
 	}
 	if err != nil {
 		return sighting{trouble: fmt.Sprintf("data_dir cannot be mended: %s", err)}
-	}
-	s.moved = map[string]string{}
-	for _, w := range apps {
-		l.lookAt(w, &s)
 	}
 	return s
 }
