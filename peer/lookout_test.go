@@ -85,7 +85,8 @@ func TestRemovedUnderTheAgent(t *testing.T) {
 			if r.read("apps/web/current/page") != big("two", 2)[:8] || len(lines(ran)) != 1 || r.current("web") != "2" {
 				t.Errorf("live is %q, hooks: %q", r.read("apps/web/current/page"), lines(ran))
 			}
-			if n := a.copier.fetchCount(two.manifest.InfoHash); n != test.fetches {
+			// A look between two removals has one fetch of its own.
+			if n := a.copier.fetchCount(two.manifest.InfoHash); n < test.fetches || n > test.fetches+len(test.remove)-1 {
 				t.Errorf("%d fetches, want %d", n, test.fetches)
 			}
 			r.office.set(func() {

@@ -201,7 +201,8 @@ func versionBefore(history []control.HistoryEntry, fetchedOnly func(deploy strin
 		if ended {
 			succeeded[e.Deploy] = true
 		}
-		if !began && !(ended && newest != nil && e.Version != newest.Version) {
+		before := ended && newest != nil && e.Version != newest.Version
+		if !began && !before {
 			continue
 		}
 		switch only, err := fetchedOnly(e.Deploy); {
