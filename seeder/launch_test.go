@@ -145,7 +145,7 @@ func TestPlanOfWhatDoesNotExist(t *testing.T) {
 	req.Waves = halves
 	_, err := d.preview(req, d.now)
 	wantCode(t, err, control.CodeNotFound)
-	req.Artifact = &control.Artifact{SHA256: release.Digest{9}, Bytes: 500}
+	req.Artifact, req.Format = &control.Artifact{SHA256: release.Digest{9}, Bytes: 500}, release.FormatTarZstd
 	d.fleet.hosts["h03"].Apps = []string{"api"}
 	running := d.start("web", "2", "name=*")
 	p, err := d.preview(req, d.now)
@@ -156,7 +156,7 @@ func TestPlanOfWhatDoesNotExist(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for i, h := range p.Hosts {
-		if h.Wave != 1+i/2 || h.Running != "1" || h.Bytes != 500 || h.Disk != 500 || (h.Refuses != "") != (h.Name == "h03") {
+		if h.Wave != 1+i/2 || h.Running != "1" || h.Bytes != 500 || h.Disk != 500 || h.Unpacks != 2500 || (h.Refuses != "") != (h.Name == "h03") {
 			t.Errorf("%+v", h)
 		}
 	}

@@ -19,7 +19,7 @@ func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPl
 		return control.DeployPlan{}, err
 	}
 	if err != nil {
-		r = b.unborn(req.Ref, *req.Artifact)
+		r = b.unborn(req)
 	}
 	selector, err := b.selector(req.CreateDeploy)
 	if err != nil {
@@ -53,9 +53,9 @@ func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPl
 
 // unborn is the release that the next one of an app would be, as far as a plan goes by
 // it: nobody has it, and it is newer than all.
-func (b *books) unborn(ref release.Ref, a control.Artifact) control.Release {
-	m := release.Manifest{App: ref.App, Version: ref.Version, Counter: 1, SHA256: a.SHA256, Size: a.Bytes}
-	for _, r := range b.catalog.releases[ref.App] {
+func (b *books) unborn(req control.PlanDeploy) control.Release {
+	m := release.Manifest{App: req.Ref.App, Version: req.Ref.Version, Counter: 1, SHA256: req.Artifact.SHA256, Size: req.Artifact.Bytes, Format: req.Format}
+	for _, r := range b.catalog.releases[req.Ref.App] {
 		m.Counter = max(m.Counter, r.Counter+1)
 	}
 	return control.Release{Manifest: m}
@@ -79,10 +79,10 @@ func (b *books) rivals(r control.Release, req control.CreateDeploy, s release.Se
 func (b *books) plannedHost(h *host, m release.Manifest, back *control.Rollback, now time.Time) control.PlannedHost {
 	p := control.PlannedHost{
 		Name: h.Name, Zone: h.Labels[zoneLabel], State: h.State, Running: h.Running[m.App], Free: h.Free,
-		Bytes: m.Size, Disk: m.Size,
+		Bytes: m.Size, Disk: m.Size, Unpacks: m.Format.Unpacked(m.Size),
 	}
 	if slices.Contains(h.staged[m.App], m.Version) || p.Running == m.Version {
-		p.Bytes, p.Disk = 0, 0
+		p.Bytes, p.Disk, p.Unpacks = 0, 0, 0
 	}
 	switch err := b.admits(h, m, back, now); {
 	case err != nil:

@@ -5,13 +5,14 @@ import (
 	"fmt"
 
 	"crow/internal/control"
+	"crow/internal/release"
 	"crow/seeder/build"
 )
 
 // dryRun shows what a deploy would do. The artifact is that of a release which does not
 // exist yet; nil: it exists.
-func (s *session) dryRun(ctx context.Context, c *control.Client, o rollout, artifact *control.Artifact) error {
-	req := control.PlanDeploy{CreateDeploy: o.request(), Artifact: artifact}
+func (s *session) dryRun(ctx context.Context, c *control.Client, o rollout, artifact *control.Artifact, format release.Format) error {
+	req := control.PlanDeploy{CreateDeploy: o.request(), Artifact: artifact, Format: format}
 	if req.Rollback != nil { // a signature would let hosts go back, in whosever hands
 		unsigned := *req.Rollback
 		unsigned.Signatures = nil
@@ -48,7 +49,7 @@ func (s *session) dryPush(ctx context.Context, c *control.Client, artifact *buil
 		if err != nil {
 			return err
 		}
-		return s.dryRun(ctx, c, o.rollout, nil)
+		return s.dryRun(ctx, c, o.rollout, nil, release.FormatFile)
 	}
 	sum, err := sumOf(ctx, p, artifact, "hashing")
 	p.close()
@@ -56,7 +57,7 @@ func (s *session) dryPush(ctx context.Context, c *control.Client, artifact *buil
 		return err
 	}
 	s.note("%s does not exist yet: the push would create it", o.ref)
-	return s.dryRun(ctx, c, o.rollout, &control.Artifact{SHA256: sum.SHA256, Bytes: sum.Size})
+	return s.dryRun(ctx, c, o.rollout, &control.Artifact{SHA256: sum.SHA256, Bytes: sum.Size}, sum.Format)
 }
 
 // writePlan writes a plan; with detailed the exit code tells whether anything would

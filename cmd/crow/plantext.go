@@ -38,7 +38,7 @@ func planRows(plan control.DeployPlan) [][]string {
 		}
 		rows = append(rows, []string{
 			oneLine(h.Name), orDash(oneLine(h.Zone)), wave, string(h.State), orDash(oneLine(h.Running)),
-			sizeOf(h.Bytes), sizeOf(h.Disk), free, planNote(h, plan.Version),
+			sizeOf(h.Bytes), sizeOf(h.Disk + h.Unpacks), free, planNote(h, plan.Version),
 		})
 	}
 	return rows
@@ -51,6 +51,9 @@ func planNote(h control.PlannedHost, version string) string {
 		return "would refuse: " + clip(oneLine(h.Refuses), maxNote)
 	case h.Running == version:
 		return "runs it already"
+	case h.Free != nil && *h.Free < h.Disk+h.Unpacks:
+		in := release.Apart(h.Disk+h.Unpacks, *h.Free)
+		return fmt.Sprintf("would refuse if it unpacks: %s free, %s needed", in(*h.Free), in(h.Disk+h.Unpacks))
 	}
 	return ""
 }

@@ -13,7 +13,7 @@ import (
 
 // testPlan is a plan for four hosts: one is done, one refuses.
 func testPlan() control.DeployPlan {
-	free := int64(2 << 30)
+	free, little := int64(2<<30), int64(300*mib)
 	share := release.Hosts(1)
 	previous := releaseAt("1.41.0", 100, time.Unix(1e9, 0)).Manifest
 	return control.DeployPlan{
@@ -24,8 +24,8 @@ func testPlan() control.DeployPlan {
 		},
 		Waves: []int{1, 3}, Bytes: 200 * mib, Changes: true, Running: "d-1", Previous: &previous,
 		Hosts: []control.PlannedHost{
-			{Name: "web-1", Zone: "a", Wave: 1, State: control.HostAlive, Running: "1.41.0", Bytes: 100 * mib, Disk: 125 * mib, Free: &free},
-			{Name: "web-2", Zone: "b", Wave: 2, State: control.HostFailed, Bytes: 100 * mib, Disk: 125 * mib},
+			{Name: "web-1", Zone: "a", Wave: 1, State: control.HostAlive, Running: "1.41.0", Bytes: 100 * mib, Disk: 100 * mib, Unpacks: 25 * mib, Free: &free},
+			{Name: "web-2", Zone: "b", Wave: 2, State: control.HostFailed, Bytes: 100 * mib, Disk: 100 * mib, Unpacks: 500 * mib, Free: &little},
 			{Name: "web-3", Wave: 2, State: control.HostAlive, Running: "1.42.0", Free: &free},
 			{Name: "web-4", Wave: 2, State: control.HostAlive, Refuses: "its config has\nno app web"},
 		},
@@ -39,11 +39,11 @@ func TestPlanText(t *testing.T) {
 artifact 100 MiB, sha256 ` + strings.Repeat("0", 64) + `
 rollout: waves 1,100% with 30s between, 2 at once, goes back after more than 1 failure
 
-HOST   ZONE  WAVE  STATE   RUNNING  MOVES    NEEDS    FREE   NOTE
+HOST   ZONE  WAVE  STATE   RUNNING  MOVES    NEEDS    FREE     NOTE
 web-1  a     1     alive   1.41.0   100 MiB  125 MiB  2 GiB
-web-2  b     2     failed  -        100 MiB  125 MiB  -
-web-3  -     2     alive   1.42.0   -        -        2 GiB  runs it already
-web-4  -     2     alive   -        -        -        -      would refuse: its config has; no app web
+web-2  b     2     failed  -        100 MiB  600 MiB  300 MiB  would refuse if it unpacks: 300 MiB free, 600 MiB needed
+web-3  -     2     alive   1.42.0   -        -        2 GiB    runs it already
+web-4  -     2     alive   -        -        -        -        would refuse: its config has; no app web
 
 4 hosts in 2 waves of 1, 3, 200 MiB to move; 1 run it already; 1 would refuse
 it would supersede deploy d-1

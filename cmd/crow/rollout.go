@@ -191,7 +191,7 @@ func (o rollout) request() control.CreateDeploy {
 func (s *session) rollOut(ctx context.Context, c *control.Client, p printer, o rollout) error {
 	if o.dryRun {
 		p.close()
-		return s.dryRun(ctx, c, o, nil)
+		return s.dryRun(ctx, c, o, nil, release.FormatFile)
 	}
 	if lacks := s.lacksForBack(o); lacks != "" {
 		p.alert(lacks)

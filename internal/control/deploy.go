@@ -155,7 +155,8 @@ type PlanDeploy struct {
 	CreateDeploy
 	// Artifact is the build that a release would be made of which does not exist yet;
 	// of one that exists what is stored counts.
-	Artifact *Artifact `json:"artifact,omitempty"`
+	Artifact *Artifact      `json:"artifact,omitempty"`
+	Format   release.Format `json:"format,omitzero"` // of that build
 }
 
 // DeployPlan is what a deploy would do, if it were asked for now.
@@ -183,6 +184,7 @@ type PlannedHost struct {
 	Running string    `json:"running"`           // the app's live version; empty: none
 	Bytes   int64     `json:"bytes"`             // to fetch: 0 where the release is staged
 	Disk    int64     `json:"disk"`              // bytes that staging needs at least
+	Unpacks int64     `json:"unpacks,omitempty"` // bytes that it may need beyond that, if the host's config has the app unpacked
 	Free    *int64    `json:"free"`              // bytes on its disk, as last reported; null: it has not said
 	Refuses string    `json:"refuses,omitempty"` // why it would not do it
 }

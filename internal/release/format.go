@@ -1,6 +1,9 @@
 package release
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Format says what an artifact is, and so how a host may unpack it.
 type Format uint8
@@ -25,6 +28,33 @@ func (f Format) String() string {
 
 // IsArchive reports whether a host can unpack the format.
 func (f Format) IsArchive() bool { return f != FormatFile }
+
+// Expansion of artifacts on disk, in percent of their size. A tar of build
+// output, with files of 16 KiB and more on average, grows by under a quarter
+// when its files take whole blocks. Program code and libraries shrink to a
+// third or quarter in gzip and zstd; Go's source tree, small files as they are,
+// to under a quarter.
+const (
+	expansionTar        = 125
+	expansionCompressed = 500
+)
+
+// Unpacked is how many bytes of disk an artifact of size bytes may take when it is
+// unpacked, besides itself. It is an estimate: real builds stay below it. What is no
+// archive takes nothing.
+func (f Format) Unpacked(size int64) int64 {
+	percent := int64(expansionCompressed)
+	switch {
+	case !f.IsArchive() || size <= 0:
+		return 0
+	case f == FormatTar:
+		percent = expansionTar
+	}
+	if size > math.MaxInt64/percent {
+		return math.MaxInt64
+	}
+	return size * percent / 100
+}
 
 // MarshalText implements encoding.TextMarshaler.
 func (f Format) MarshalText() ([]byte, error) { return marshalName(formatNames[:], uint8(f), "format") }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -13,32 +12,15 @@ import (
 	"crow/internal/store"
 )
 
-// Expansion of artifacts on disk, in percent of their size. A tar of build
-// output, with files of 16 KiB and more on average, grows by under a quarter
-// when its files take whole blocks. Program code and libraries shrink to a
-// third or quarter in gzip and zstd; Go's source tree, small files as they are,
-// to under a quarter.
-const (
-	expansionTar        = 125
-	expansionCompressed = 500
-)
-
 // Estimate is how many bytes of disk staging an artifact of that size may
 // take, besides the artifact itself. It is an estimate: real builds stay below
 // it, an archive of zeros does not: Limits.Room is for that. What is not unpacked
 // is a hard link and takes nothing.
 func Estimate(format release.Format, size int64, unpack bool) int64 {
-	percent := int64(expansionCompressed)
-	switch {
-	case !unpack || !format.IsArchive() || size <= 0:
+	if !unpack {
 		return 0
-	case format == release.FormatTar:
-		percent = expansionTar
 	}
-	if size > math.MaxInt64/percent {
-		return math.MaxInt64
-	}
-	return size * percent / 100
+	return format.Unpacked(size)
 }
 
 // Sync returns once all that was written to the file system of dir is on disk.
