@@ -101,13 +101,18 @@ func (s *siege) first(answer func(piece, begin, length uint32) []byte) func(piec
 	}
 }
 
-// hasAsked tells that first was asked.
-func (s *siege) hasAsked() bool {
-	select {
-	case <-s.asked:
-		return true
-	default:
-		return false
+// pester knocks and serves until first was asked: a client that is not yet about to
+// download its torrent turns away whoever comes.
+func (s *siege) pester(id string, answer func(piece, begin, length uint32) []byte) {
+	for s.ctx.Err() == nil {
+		if h, err := s.knock(id); err == nil {
+			h.serve(answer)
+		}
+		select {
+		case <-s.asked:
+			return
+		default:
+		}
 	}
 }
 
@@ -266,11 +271,7 @@ func TestBadPiecesOfWhoCameItself(t *testing.T) {
 	again := make(chan error, 1)
 	answer := s.first(garbage)
 	s.wg.Go(func() {
-		for !s.hasAsked() && s.ctx.Err() == nil { // a busy machine may lose one
-			if h, err := s.knock(peerIDOf(RolePeer, own)); err == nil {
-				h.serve(answer)
-			}
-		}
+		s.pester(peerIDOf(RolePeer, own), answer)
 		_, err := s.knock(peerIDOf(RolePeer, own))
 		again <- err
 	})
@@ -308,11 +309,7 @@ func TestNobodyBringsAnotherIntoDisrepute(t *testing.T) {
 	for range tries {
 		s := newSiege(t, siegeSize, siegeRate, false)
 		answer := s.first(garbage)
-		s.wg.Go(func() {
-			if h, err := s.knock(peerIDOf(RoleSeeder, honest)); err == nil {
-				h.serve(answer)
-			}
-		})
+		s.wg.Go(func() { s.pester(peerIDOf(RoleSeeder, honest), answer) })
 		got := s.fetch()
 		tr := s.peer.find(s.m.InfoHash.Short())
 		tr.mu.Lock()
