@@ -21,7 +21,10 @@ func (a *api) createDeploy(w http.ResponseWriter, r *http.Request) (any, error) 
 		return nil, err
 	}
 	status, known, err := a.keyed(r.Context(), req)
-	if err == nil && !known {
+	if known {
+		return status, nil // in the history it would be the newest deploy, and a rollback go by that
+	}
+	if err == nil {
 		err = a.offers.during(r.Context(), req.Ref, func() (err error) {
 			status, err = ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.DeployStatus, error) {
 				d, err := b.deploy(req, now)

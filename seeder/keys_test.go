@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,11 @@ func TestKeyOfAnArchivedDeploy(t *testing.T) {
 		if s, err := call(); err != nil || s.Deploy != first.Deploy || s.Phase != release.DeploySucceeded {
 			t.Errorf("the key's deploy is %s, %s, %v; want %s", s.Deploy, s.Phase, err, first.Deploy)
 		}
+	}
+	// Nothing was begun, and who goes back goes by the deploys that the history has.
+	history := must[[]control.HistoryEntry](t)(r.client.History(t.Context(), "web", control.MaxHistory))
+	if slices.ContainsFunc(history, func(e control.HistoryEntry) bool { return e.Action == control.ActionDeploy }) {
+		t.Errorf("this life has begun no deploy, and has in its history: %+v", history)
 	}
 	req.FetchOnly = true
 	_, err := r.client.Keyed(t.Context(), req)

@@ -54,11 +54,10 @@ func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPl
 // unborn is the release that the next one of an app would be, as far as a plan goes by
 // it: nobody has it, and it is newer than all.
 func (b *books) unborn(req control.PlanDeploy) control.Release {
-	m := release.Manifest{App: req.Ref.App, Version: req.Ref.Version, Counter: 1, SHA256: req.Artifact.SHA256, Size: req.Artifact.Bytes, Format: req.Format}
-	for _, r := range b.catalog.releases[req.Ref.App] {
-		m.Counter = max(m.Counter, r.Counter+1)
-	}
-	return control.Release{Manifest: m}
+	return control.Release{Manifest: release.Manifest{
+		App: req.Ref.App, Version: req.Ref.Version, Counter: b.catalog.highest(req.Ref.App) + 1,
+		SHA256: req.Artifact.SHA256, Size: req.Artifact.Bytes, Format: req.Format,
+	}}
 }
 
 // rivals are the deploy under way that the request would be, and the one whose place it
