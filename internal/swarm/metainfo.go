@@ -66,6 +66,16 @@ func onlyFile(tree metainfo.FileTree) (f metainfo.FileTreeFile, ok bool) {
 	return f, ok
 }
 
+// flat is a tree of one file without the folder around it: the file alone. The client
+// walks the tree each time it counts the pieces, which it does for each piece that it asks
+// a neighbour's holdings about, and a folder is a map.
+func flat(tree metainfo.FileTree) metainfo.FileTree {
+	if only, ok := onlyFile(tree); ok {
+		return metainfo.FileTree{File: only}
+	}
+	return tree
+}
+
 // validateLayers checks that there is a hash for each piece, and nothing else: the
 // library checks that they lead to the root, and takes too few of them.
 func validateLayers(mi *metainfo.MetaInfo, info metainfo.Info, file metainfo.FileTreeFile, pieces int) error {

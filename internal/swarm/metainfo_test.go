@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/anacrolix/torrent/metainfo"
+
 	"crow/internal/release"
 )
 
@@ -101,4 +103,35 @@ func FuzzParseTorrent(f *testing.F) {
 			t.Errorf("%d pieces, hashes for %d", pieces, layer/32)
 		}
 	})
+}
+
+// The client counts pieces thousands of times in a transfer: its tree of files is the file
+// alone, and says the same of it.
+func TestTheClientsTreeIsFlat(t *testing.T) {
+	artifact := randomArtifact(200_000)
+	m, err := ParseTorrent(makeTorrent(t, artifact))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mi := metainfo.MetaInfo{InfoBytes: m.infoBytes, PieceLayers: m.layers}
+	info, err := mi.UnmarshalInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := openComplete(writeFile(t, artifact), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	before := info.UpvertedFiles()[0]
+	if _, err := f.OpenTorrent(t.Context(), &info, metainfo.Hash{}); err != nil {
+		t.Fatal(err)
+	}
+	files := info.UpvertedFiles()
+	if info.FileTree.IsDir() || len(files) != 1 || files[0].Length != before.Length || files[0].PiecesRoot != before.PiecesRoot {
+		t.Errorf("the tree is %+v with the files %+v, want %+v alone", info.FileTree, files, before)
+	}
+	if info.NumPieces() != m.Pieces || info.TotalLength() != m.Size {
+		t.Errorf("it has %d pieces of %d bytes, want %d of %d", info.NumPieces(), info.TotalLength(), m.Pieces, m.Size)
+	}
 }

@@ -202,8 +202,10 @@ func (f *file) unchanged() error {
 	return errChanged
 }
 
-// OpenTorrent implements storage.ClientImpl.
-func (f *file) OpenTorrent(context.Context, *metainfo.Info, metainfo.Hash) (storage.TorrentImpl, error) {
+// OpenTorrent implements storage.ClientImpl. The client has shown the torrent to nobody yet,
+// so that this is the place to make its tree of files cheap.
+func (f *file) OpenTorrent(_ context.Context, info *metainfo.Info, _ metainfo.Hash) (storage.TorrentImpl, error) {
+	info.FileTree = flat(info.FileTree)
 	// The client asks how much room there is whenever it chooses what to request, and
 	// has no other call for that.
 	room := func() (int64, bool) { f.deciding(); return 0, false }
