@@ -54,6 +54,10 @@ func (b *books) look(c *crowd, d *deploy, h *host, now time.Time) {
 	switch {
 	case b.isCatchingUp(d, h, now):
 		c.busy++
+	case b.lingers(d, h, now):
+		if d.Phase.Ended() || !d.counts(h.Name) { // else it is of the deploy's own course
+			c.busy++
+		}
 	case d.catchesUp(h) && !has && h.State == control.HostAlive && d.hasStaged(h):
 		c.waiting = append(c.waiting, h)
 	}
@@ -94,6 +98,24 @@ func (b *books) isThere(h *host, now time.Time) bool {
 	return h.State != control.HostLeft && now.Sub(later(h.LastSeen, b.fleet.silentFrom(h, now))) < b.pace.grace
 }
 
+// lingers reports whether a host that the deploy is for may still go live by an earlier
+// one.
+func (b *books) lingers(d *deploy, h *host, now time.Time) bool {
+	return h.lingers[d.Manifest.App] && b.isThere(h, now)
+}
+
+// expect looks which hosts may still go live by the order that they have, before they are
+// given the deploy in its place.
+func (b *books) expect(d *deploy, now time.Time) {
+	app := d.Manifest.App
+	for _, h := range b.fleet.hosts {
+		if old := h.orders[app]; old != nil && old.mayLinger(h) && b.newestFor(h, app) == d {
+			h.lingers[app] = true
+			b.admit(d, h, now)
+		}
+	}
+}
+
 // hasStaged reports whether a host has said that it has the deploy's release, and
 // could go live with it.
 func (d *deploy) hasStaged(h *host) bool {
@@ -111,7 +133,7 @@ func (b *books) giveLeave(d *deploy, c crowd, now time.Time) {
 	app := d.Manifest.App
 	free := max(minCatchUp, catchUpShare.Up(d.orders)) - c.busy
 	if d.Rollout.HostsAtOnce > 0 {
-		free = d.Rollout.HostsAtOnce - c.busy - d.inCourse()
+		free = d.Rollout.HostsAtOnce - c.busy - b.inCourse(d, now)
 	}
 	slices.SortFunc(c.waiting, func(a, b *host) int { return cmp.Compare(a.Name, b.Name) })
 	for _, h := range c.waiting[:min(max(free, 0), len(c.waiting))] {
@@ -144,12 +166,13 @@ func (b *books) review(h *host, jobs []control.JobReport, now time.Time) {
 }
 
 // inCourse is how many hosts go live now in the course of a deploy that goes on.
-func (d *deploy) inCourse() (n int) {
+func (b *books) inCourse(d *deploy, now time.Time) (n int) {
 	if d.Phase.Ended() {
 		return 0
 	}
 	for i, name := range d.Hosts {
-		if d.may[i] && !d.rows[name].Shown().Phase.Ended() {
+		h := b.fleet.hosts[name]
+		if (d.may[i] || h != nil && b.lingers(d, h, now)) && !d.rows[name].Shown().Phase.Ended() {
 			n++
 		}
 	}
@@ -162,7 +185,7 @@ func (b *books) aside(d *deploy, now time.Time) (n int) {
 		return 0
 	}
 	for _, h := range b.late(d) {
-		if b.isCatchingUp(d, h, now) || !h.spoke && b.isFresh(now) && !d.rows[h.Name].Phase.Ended() {
+		if b.isCatchingUp(d, h, now) || b.lingers(d, h, now) || !h.spoke && b.isFresh(now) && !d.rows[h.Name].Phase.Ended() {
 			n++
 		}
 	}
@@ -173,10 +196,11 @@ func (b *books) aside(d *deploy, now time.Time) (n int) {
 // its life before which have not said so yet. All that are there call within that time.
 func (b *books) isFresh(now time.Time) bool { return now.Before(b.started.Add(b.pace.hold())) }
 
-// late are the hosts that a deploy does not count, and whose order it is.
+// late are the hosts that a deploy does not count, and whose order it is, or is about to
+// be.
 func (b *books) late(d *deploy) (all []*host) {
 	for name, r := range d.rows {
-		if h := b.fleet.hosts[name]; r.Late && h != nil && h.orders[d.Manifest.App] == d {
+		if h := b.fleet.hosts[name]; r.Late && h != nil && b.newestFor(h, d.Manifest.App) == d {
 			all = append(all, h)
 		}
 	}
@@ -189,7 +213,7 @@ func (b *books) takeBack(d *deploy, aside int, now time.Time) {
 	if aside == 0 {
 		return
 	}
-	over := aside + d.inCourse() - d.Rollout.HostsAtOnce
+	over := aside + b.inCourse(d, now) - d.Rollout.HostsAtOnce
 	for _, h := range b.late(d) {
 		if over > 0 && h.leave[d.Manifest.App].deploy == d.ID && b.isCatchingUp(d, h, now) && !d.hasBegun(h) {
 			b.takeLeave(d, h, now)

@@ -42,13 +42,16 @@ func (d *deploy) isOpen() bool {
 func (d *deploy) hasLetAll() bool { return d.Phase == release.DeploySucceeded || d.letAll }
 
 // lets reports whether a host may go live. After the deploy's end, and where it does
-// not count, that is as converge gives leave.
+// not count, that is as converge gives leave. What it runs does not say enough: its link
+// may lead to the release whose hook failed.
 func (d *deploy) lets(h *host) bool {
 	app := d.Manifest.App
 	if i, ok := slices.BinarySearch(d.Hosts, h.Name); ok && !d.Phase.Ended() {
 		return i < len(d.may) && d.may[i]
 	}
-	return d.hasBegun(h) || h.Running[app] == d.Manifest.Version || h.leave[app].deploy == d.ID
+	r := d.rows[h.Name]
+	runs := h.Running[app] == d.Manifest.Version && r != nil && r.Phase == release.Active
+	return runs || d.hasBegun(h) || h.leave[app].deploy == d.ID
 }
 
 // hasBegun reports whether a host has begun to go live, or went: it goes on whatever is
@@ -66,10 +69,19 @@ func (d *deploy) hasBegun(h *host) bool {
 // stays reports whether a host has done with an order for good: it runs the
 // release, or has failed to.
 func (d *deploy) stays(h *host) bool {
-	app := d.Manifest.App
-	if h.Running[app] == d.Manifest.Version {
-		return true
-	}
-	j, said := h.jobs[app]
+	j, said := h.jobs[d.Manifest.App]
 	return said && j.Deploy == d.ID && j.Phase.Ended()
+}
+
+// mayLinger reports whether a host that loses the deploy to another one may be going
+// live by it, as far as is known: it was let, and has not said how it ended.
+func (d *deploy) mayLinger(h *host) bool {
+	if !d.lets(h) {
+		return false
+	}
+	if j, said := h.jobs[d.Manifest.App]; said && j.Deploy == d.ID {
+		return !j.Phase.Ended()
+	}
+	r := d.rows[h.Name]
+	return r != nil && !r.Phase.Ended()
 }

@@ -156,7 +156,8 @@ func (d *deploy) fill(r result) {
 	stands := d.stands()
 	p := d.program
 	for name, one := range d.rows {
-		if one.Begun && !one.Phase.Ended() && !d.counts(name) {
+		// While the deploy goes on, a late host may have had leave, which is on no disk.
+		if !one.Phase.Ended() && (one.Begun || !d.Phase.Ended()) && !d.counts(name) {
 			p.Aside++
 		}
 	}

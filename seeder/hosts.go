@@ -31,10 +31,13 @@ type host struct {
 	orders map[string]*deploy           // by app
 	jobs   map[string]control.JobReport // by app: its last word on its order, in this life of the seeder
 	leave  map[string]leave             // by app: to go live outside a deploy's own course
-	staged map[string][]string          // by app: versions that can go live without a byte moved
-	since  map[string]time.Time         // by app: when it was first said to run what it runs
-	list   []control.Order              // the same, as the host is told; replaced, never changed
-	watch  watch
+	// lingers has the apps for which the host may still go live by an earlier order than
+	// the one that it has: it has not spoken of that one yet, or a hook keeps it.
+	lingers map[string]bool
+	staged  map[string][]string  // by app: versions that can go live without a byte moved
+	since   map[string]time.Time // by app: when it was first said to run what it runs
+	list    []control.Order      // the same, as the host is told; replaced, never changed
+	watch   watch
 }
 
 // leave lets a host set a deploy's release live although the deploy has ended, or does
@@ -81,7 +84,7 @@ func newHost(name string) *host {
 	empty := control.Host{Name: name, Labels: release.Labels{}, Apps: []string{}, Running: map[string]string{}}
 	return &host{
 		Host: empty, orders: map[string]*deploy{}, jobs: map[string]control.JobReport{},
-		leave: map[string]leave{}, since: map[string]time.Time{}, watch: newWatch(1),
+		leave: map[string]leave{}, lingers: map[string]bool{}, since: map[string]time.Time{}, watch: newWatch(1),
 	}
 }
 

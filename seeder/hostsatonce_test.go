@@ -35,7 +35,7 @@ func TestHostsAtOnceHoldsForARackThatComesBack(t *testing.T) {
 		d.tells("h05", second, control.JobReport{Phase: release.Staged}, "1")
 		d.tick(d.now)
 	}
-	d.wantGoals("h00 h01 h05") // the first two were told before
+	d.wantGoals("h05") // the first two were told before, and have lost their places
 	for i := range 5 {
 		d.tells(fmt.Sprintf("h%02d", i), second, control.JobReport{Phase: release.Staged}, "1")
 	}
@@ -178,4 +178,102 @@ func TestLeaveAfterARestart(t *testing.T) {
 	d.tells("late0", second, control.JobReport{Phase: release.Active}, "2")
 	d.pass(time.Second)
 	d.wantGoals("h00 late0 late1")
+}
+
+// TestLateHostsThatFailedWaitForLeave: their link leads to the release already, but what
+// a retry has them do takes them down once more.
+func TestLateHostsThatFailedWaitForLeave(t *testing.T) {
+	d, second := lateOnes(t)
+	failed := control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}
+	d.tells("late0", second, failed, "2")
+	d.pass(time.Second)
+	d.wantGoals("h00 late0 late1")
+	d.tells("late1", second, failed, "2")
+	d.must(second.ID, control.Steer{Verb: control.VerbRetry})
+	d.wantGoals("h00")
+	for _, name := range []string{"late0", "late1"} {
+		d.tells(name, second, control.JobReport{Phase: release.Staged, Attempt: 1}, "2")
+	}
+	d.pass(time.Second)
+	d.wantGoals("h00 late0")
+	d.tells("late0", second, control.JobReport{Phase: release.Active, Attempt: 1}, "2")
+	d.pass(time.Second)
+	d.wantGoals("h00 late0 late1")
+}
+
+// TestHooksOfAnEarlierDeployTakePlaces: the hosts that a superseded deploy took down are
+// among those that may be at once, until they speak of the new one.
+func TestHooksOfAnEarlierDeployTakePlaces(t *testing.T) {
+	d := fleetOf(t, 4)
+	d.make("web", "3")
+	second := d.startAs(release.Rollout{HostsAtOnce: 2}, "2", "name=*")
+	for _, name := range second.Hosts {
+		d.tells(name, second, control.JobReport{Phase: release.Staged}, "1")
+	}
+	d.tells("h00", second, control.JobReport{Phase: release.Activating}, "2")
+	d.wantGoals("h00 h01") // h01 was told, and has not said that it began
+	third := d.startAs(release.Rollout{HostsAtOnce: 2, MaxFailures: share("100%")}, "3", "name=*")
+	for _, name := range []string{"h02", "h03"} {
+		d.tells(name, third, control.JobReport{Phase: release.Staged}, "1")
+	}
+	d.wantGoals("h00 h01")
+	d.tells("h01", third, control.JobReport{Phase: release.Failed, Reason: "disk"}, "1")
+	d.wantGoals("h00 h01 h02") // h01 has had its turn
+	d.tells("h02", third, control.JobReport{Phase: release.Active}, "3")
+	d.tells("h00", second, control.JobReport{Phase: release.Activating}, "2")
+	d.wantGoals("h00 h01 h02 h03")
+}
+
+// TestFallbackCountsHooksThatItDoesNotSee: of hosts that came late, and of those that
+// were told to go live just now.
+func TestFallbackCountsHooksThatItDoesNotSee(t *testing.T) {
+	d := fleetOf(t, 4)
+	d.pass(d.pace.hold())
+	second, err := d.goesBackAs(release.Rollout{HostsAtOnce: 2}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range second.Hosts {
+		d.tells(name, second, control.JobReport{Phase: release.Staged}, "1")
+	}
+	d.tells("h00", second, control.JobReport{Phase: release.Active}, "2")
+	d.tells("h01", second, control.JobReport{Phase: release.Active}, "2")
+	d.wantGoals("h00 h01 h02 h03")
+	d.tells("h02", second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	s := d.wantPhase(second.ID, release.DeployFailed)
+	back := d.deploys.byID[s.Fallback]
+	if back == nil || len(back.Hosts) != 4 {
+		t.Fatalf("the way back is %+v, want h03 too", back)
+	}
+	d.wantGoals("h02 h03") // h02 is down, and h03 may be
+	d.tells("h03", second, control.JobReport{Phase: release.Activating}, "2")
+	d.wantGoals("h02 h03")
+	d.tells("h03", back, control.JobReport{Phase: release.Active}, "1")
+	d.wantGoals("h00 h02 h03")
+}
+
+// TestFallbackWaitsForLateHooks: the hook of a host that came late goes on while the fleet
+// goes back.
+func TestFallbackWaitsForLateHooks(t *testing.T) {
+	d := fleetOf(t, 2)
+	d.pass(d.pace.hold())
+	second, err := d.goesBackAs(release.Rollout{HostsAtOnce: 1}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.join("late", nil)
+	d.tells("late", second, control.JobReport{Phase: release.Activating}, "2")
+	for _, name := range second.Hosts {
+		d.tells(name, second, control.JobReport{Phase: release.Staged}, "1")
+	}
+	d.tells("h00", second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
+	s := d.wantPhase(second.ID, release.DeployFailed)
+	back := d.deploys.byID[s.Fallback]
+	d.wantGoals("")
+	d.tells("late", second, control.JobReport{Phase: release.Activating}, "2")
+	d.pass(time.Second)
+	d.wantGoals("")
+	d.tells("late", back, control.JobReport{Phase: release.Staged}, "2")
+	d.pass(time.Second)
+	d.wantGoals("h00")
 }

@@ -20,6 +20,7 @@ func (b *books) judge(d *deploy, now time.Time) {
 	for i, name := range d.Hosts {
 		if h := b.fleet.hosts[name]; h != nil {
 			stands[i].Heard, stands[i].Gone, stands[i].Spared = h.LastSeen, h.member == control.HostFailed, b.fleet.silentFrom(h, now)
+			stands[i].Lingers = b.lingers(d, h, now)
 		}
 	}
 	p := d.program
@@ -28,11 +29,11 @@ func (b *books) judge(d *deploy, now time.Time) {
 	if b.fleet.hearing.excuses(b.pace, now) {
 		o.Waits = b.fleet.hearing.waits()
 	}
-	moved := !slices.Equal(d.may, o.May)
+	moved, told := !slices.Equal(d.may, o.May), d.may
 	b.follow(d, o, now)
 	switch {
 	case o.Fallback:
-		b.fallBack(d, o.Reason, now)
+		b.fallBack(d, told, o.Reason, now)
 	case o.Phase.Ended():
 		b.end(d, o.Phase, o.Reason, now)
 	default:
@@ -107,12 +108,21 @@ func (b *books) conclude(d *deploy, phase release.DeployPhase, reason string, no
 // fallBack ends a deploy that failed, and has the hosts that went live go back: at once,
 // for they are worse off the longer they wait, but no more together than the deploy let
 // go live, and those first that are down already. The plan of the deploy that does so is
-// on disk first: if the seeder is killed here, it is what the next start finds.
-func (b *books) fallBack(d *deploy, reason string, now time.Time) {
+// on disk first: if the seeder is killed here, it is what the next start finds. Hosts that
+// were told to go live, and have not said that they began, may have: they go back too.
+func (b *books) fallBack(d *deploy, told []bool, reason string, now time.Time) {
 	p := plan{Rollback: d.Fallback, Selector: d.Selector, For: d.ID, Rollout: release.Rollout{HostsAtOnce: d.Rollout.HostsAtOnce}}
 	var rows []rollout.Row
-	for _, name := range d.Hosts {
-		if r := d.rows[name]; r.Live && b.fleet.hosts[name] != nil { // nil: forgotten
+	for i, name := range d.Hosts {
+		h, r := b.fleet.hosts[name], d.rows[name]
+		if h == nil { // forgotten
+			continue
+		}
+		about := i < len(told) && told[i] && !r.Shown().Phase.Ended()
+		if about {
+			h.leave[d.Manifest.App] = leave{d.ID, now}
+		}
+		if r.Live || about {
 			p.Hosts, rows = append(p.Hosts, name), append(rows, *r)
 		}
 	}

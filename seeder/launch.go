@@ -182,6 +182,7 @@ func (b *books) begin(d *deploy, now time.Time) {
 	b.deploys.add(d)
 	b.log.Info("deploy started", zap.String("deploy", d.ID), zap.Stringer("release", d.Manifest.Ref()),
 		zap.Stringer("target", d.Selector), zap.Int("hosts", len(d.Hosts)))
+	b.expect(d, now)
 	b.judge(d, now) // before it is handed out: who may go live at once is told at once
 	b.assignApp(d.Manifest.App, now)
 	if before != nil {

@@ -69,11 +69,15 @@ func (b *books) assign(h *host, app string, now time.Time) (moved bool, err erro
 		if err := b.deploys.wake(d); err != nil {
 			return false, err
 		}
+		if old != nil && old.mayLinger(h) {
+			h.lingers[app] = true
+		}
 		d.orders++
 		h.orders[app] = d
 		b.admit(d, h, now)
 	} else {
 		delete(h.orders, app)
+		delete(h.lingers, app)
 	}
 	if old != nil {
 		old.orders--

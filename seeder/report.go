@@ -58,8 +58,12 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 	if d == nil || d.Manifest.App != j.App || d.Manifest.Version != j.Version {
 		return
 	}
-	if h.orders[j.App] == d {
+	switch has := h.orders[j.App]; {
+	case has == d:
 		h.jobs[j.App] = shorten(j, 0)
+		delete(h.lingers, j.App)
+	case has != nil && j.Phase == release.Activating:
+		h.lingers[j.App] = true
 	}
 	if d.rows == nil && (b.wentLive(d, h, j) || d.open[h.Name] && j.Phase.Ended()) {
 		if err := b.deploys.wake(d); err != nil {

@@ -80,12 +80,12 @@ func (f *flight) newcomer() {
 	}
 }
 
-// restart kills the seeder. Hosts that it had not written down say hello again.
+// restart kills the seeder. Hosts that it had not written down as they are say hello again.
 func (f *flight) restart() {
 	f.reopen()
 	clear(f.quiet)
-	for _, name := range f.late {
-		if f.fleet.hosts[name] == nil {
+	for _, name := range f.all() {
+		if h := f.fleet.hosts[name]; h == nil || h.boot != f.boot(name) {
 			f.greet(name)
 		}
 	}
@@ -261,12 +261,11 @@ func (f *flight) checkOrders(t *rapid.T, d *deploy) {
 }
 
 // checkHooks holds that no more hooks run at once than may, whatever the seeder knows of
-// them. Hosts that try again are checkOrders' alone: outside the deploy's course they need
-// no leave, since their link is set.
+// them.
 func (f *flight) checkHooks(t *rapid.T) {
 	var at []string
 	for _, name := range f.all() {
-		if f.is[name] == release.Activating && !f.lost[name] && f.attempt[name] == 0 {
+		if f.is[name] == release.Activating && !f.lost[name] {
 			at = append(at, name)
 		}
 	}
@@ -378,7 +377,7 @@ func TestNoWaveTooEarly(t *testing.T) {
 				state := rapid.SampledFrom([]control.HostState{control.HostAlive, control.HostFailed}).Draw(t, "state")
 				f.fleet.gossiped(rapid.SampledFrom(f.all()).Draw(t, "host"), state)
 			},
-			"silence": func(t *rapid.T) { f.silence(t) },
+			"silence": func(t *rapid.T) { f.silence(t, func(string) {}) },
 			"rival": func(t *rapid.T) {
 				if rapid.IntRange(0, 3).Draw(t, "comes") == 0 {
 					f.rival(t)
@@ -421,8 +420,8 @@ func (f *flight) settle(t *rapid.T) {
 	f.wait(t, 31)
 }
 
-// silence lets more than the grace go by in which only some hosts poll.
-func (f *flight) silence(t *rapid.T) {
+// silence lets more than the grace go by in which only some hosts poll, and then do more.
+func (f *flight) silence(t *rapid.T, more func(host string)) {
 	there := rapid.SliceOfDistinct(rapid.SampledFrom(f.all()), rapid.ID[string]).Draw(t, "there")
 	for _, name := range f.all() {
 		f.lost[name] = f.lost[name] || !slices.Contains(there, name) && f.told[name].Goal == control.GoalActivate
@@ -430,6 +429,7 @@ func (f *flight) silence(t *rapid.T) {
 	for range 4 {
 		for _, name := range there {
 			f.hear(name)
+			more(name)
 		}
 		f.wait(t, 20)
 	}
@@ -444,7 +444,9 @@ func (f *flight) wait(t *rapid.T, seconds int) {
 			f.quiet[name] = !f.isThere(f.fleet.hosts[name], f.now)
 		}
 		for _, name := range f.all() {
-			could := f.is[name] == release.Activating || f.told[name].Goal == control.GoalActivate && !f.is[name].Ended()
+			o := f.told[name]
+			ended := f.is[name].Ended() && o.Attempt <= f.attempt[name]
+			could := f.is[name] == release.Activating || o.Goal == control.GoalActivate && !ended
 			f.lost[name] = could && (f.lost[name] || !f.isThere(f.fleet.hosts[name], f.now))
 		}
 		f.check(t)
@@ -478,7 +480,7 @@ func TestHostsAtOnceAreAllHosts(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			"silence":        f.silence,
+			"silence":        func(t *rapid.T) { f.silence(t, f.answer) },
 			"restart seeder": func(*rapid.T) { f.restart() },
 			"restart agent":  f.rebootAgent,
 			"": func(t *rapid.T) {
@@ -492,9 +494,15 @@ func TestHostsAtOnceAreAllHosts(t *testing.T) {
 // call has every host poll, and say where it stands.
 func (f *flight) call() {
 	for _, name := range f.all() {
-		if f.hear(name); f.told[name].Deploy != "" {
-			f.speak(name, true)
-		}
+		f.hear(name)
+		f.answer(name)
+	}
+}
+
+// answer has a host with an order say where it stands.
+func (f *flight) answer(name string) {
+	if f.told[name].Deploy != "" {
+		f.speak(name, true)
 	}
 }
 

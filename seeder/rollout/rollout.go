@@ -72,6 +72,8 @@ type Stand struct {
 	Row
 	Heard time.Time // when the host was last known to be there
 	Gone  bool      // gossip calls it failed
+	// Lingers says that an earlier order lets it go live, and that it may be at that still.
+	Lingers bool
 	// Spared is when its silence begins to count, where it could not be heard before.
 	Spared time.Time
 }

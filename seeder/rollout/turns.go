@@ -51,44 +51,56 @@ func (r Row) serves() int {
 // than the program allows. Who has begun goes on, whatever is held.
 func Permitted(p Program, c Course, stands []Stand) []bool {
 	may := make([]bool, len(stands))
-	busy := p.Aside
+	busy, lingering := p.Aside, 0
 	for i, s := range stands {
-		if s.Begun {
-			may[i] = true
-			if !s.Shown().Phase.Ended() {
-				busy++
-			}
+		may[i] = s.Begun
+		if s.Begun && !s.Shown().Phase.Ended() {
+			busy++
 		}
+		lingering += s.lingering()
 	}
 	if c.Wave == 0 {
 		return may
 	}
 	for _, i := range p.queue(p.WaveEnds[c.Wave-1], stands) {
 		s := stands[i]
+		own := s.lingering()
 		switch {
 		case may[i] || c.Hold != HoldNone && !s.Retry:
 		case s.Shown().Phase.Ended():
 			// It has had its turn, or missed it: with a bound it may not take that as soon
-			// as it is back, when others of its rack are too.
-			may[i] = p.HostsAtOnce == 0 || s.Phase.Ended() || !s.Let.IsZero()
-		case p.HostsAtOnce == 0 || busy < p.HostsAtOnce:
+			// as it is back, when others of its rack are too, or have its place.
+			may[i] = p.HostsAtOnce == 0 || s.Phase.Ended()
+		case p.HostsAtOnce == 0 || own == 1 && busy < p.HostsAtOnce || busy+lingering < p.HostsAtOnce:
 			may[i] = true
 			busy++
+			lingering -= own
 		}
 	}
 	return may
 }
 
+// lingering is how many places a host takes by what an earlier order lets it do.
+func (s Stand) lingering() int {
+	if s.Lingers && !s.Begun && !s.Shown().Phase.Ended() {
+		return 1
+	}
+	return 0
+}
+
 // queue is the order in which the first hosts of all turns get a place among those
 // that go live at once. Who was told last is first: it has begun, or is about to,
-// since one that was told before has fallen silent, and may be back by now.
+// since one that was told before has fallen silent, and may be back by now. Then come
+// those that are down already, by an earlier order.
 func (p Program) queue(first int, stands []Stand) []int {
 	queue := p.Turns[:first]
 	if p.HostsAtOnce == 0 {
 		return queue
 	}
 	queue = slices.Clone(queue)
-	slices.SortStableFunc(queue, func(a, b int) int { return stands[b].Let.Compare(stands[a].Let) })
+	slices.SortStableFunc(queue, func(a, b int) int {
+		return cmp.Or(stands[b].Let.Compare(stands[a].Let), cmp.Compare(stands[b].lingering(), stands[a].lingering()))
+	})
 	return queue
 }
 

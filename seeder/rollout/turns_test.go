@@ -55,3 +55,31 @@ func TestLateHostsTakePlaces(t *testing.T) {
 		}
 	}
 }
+
+// Hosts that an earlier order keeps down take places, and are the first to have one.
+func TestWhoLingersTakesAPlace(t *testing.T) {
+	for _, test := range []struct {
+		stands, lingering string
+		atOnce            int
+		want              string
+	}{
+		{"ssss", "0000", 1, "1000"},
+		{"ssss", "0010", 1, "0010"},
+		{"ssss", "0011", 1, "0010"},
+		{"ssss", "0010", 2, "1010"},
+		{"ssss", "0111", 2, "0110"},
+		{"sxss", "0100", 1, "1100"}, // it has failed at this order: it is down by none before
+		{"gsss", "0001", 1, "1000"}, // one goes live by this order, and has the place
+		{"gsss", "0001", 2, "1001"},
+		{"ssss", "1111", 0, "1111"},
+	} {
+		p := testProgram(4, release.Rollout{HostsAtOnce: test.atOnce, MaxFailures: share("100%")})
+		stands := lineup(test.stands)
+		for i := range stands {
+			stands[i].Lingers = test.lingering[i] == '1'
+		}
+		if o := Decide(p, Course{Began: t0}, sinceT0, stands, t0); letters(o.May) != test.want {
+			t.Errorf("%s, by an earlier order %s, %d at once: who may: %s, want %s", test.stands, test.lingering, test.atOnce, letters(o.May), test.want)
+		}
+	}
+}
