@@ -17,6 +17,7 @@ import (
 const (
 	firstGrace   = 12 * time.Second // enough for 5 Mbit/s and many neighbours, until there are
 	graceSamples = 32               // requests to judge by
+	endGrace     = 500 * time.Millisecond
 	minGrace     = 2 * time.Second
 	maxGrace     = 15 * time.Second
 	// The grace is the mean and so many mean deviations, as with TCP's timeouts.
@@ -24,10 +25,11 @@ const (
 )
 
 // grace measures what the requests of one transfer take: another one's neighbours,
-// its links and the length of its blocks say nothing of them. But for hurry, its
-// methods are called under the client's lock.
+// its links and the length of its blocks say nothing of them. But for hurry and hurryEnd,
+// its methods are called under the client's lock.
 type grace struct {
-	hurried         atomic.Bool
+	hurried         atomic.Bool // next to nothing comes
+	ends            atomic.Bool // nothing comes, and little is missing
 	sent            map[sentRequest]time.Time
 	samples         int
 	mean, deviation time.Duration
@@ -89,10 +91,17 @@ func (g *graces) apply(own *grace) { g.config.StealRequestGrace = own.length() }
 // hurry shortens the grace until it is taken back.
 func (g *grace) hurry(on bool) { g.hurried.Store(on) }
 
+// hurryEnd shortens it more, until it is taken back, but not below what requests take in
+// the mean: where uploaders are slow they would only be moved about.
+func (g *grace) hurryEnd(on bool) { g.ends.Store(on) }
+
 // length is how long the grace is. The first few requests count for as much as they
 // are of those that it takes to judge.
 func (g *grace) length() time.Duration {
-	if g.hurried.Load() {
+	switch {
+	case g.ends.Load() && g.samples > 0:
+		return min(max(g.mean, endGrace), minGrace)
+	case g.hurried.Load():
 		return minGrace
 	}
 	measured := min(max(g.mean+graceDeviations*g.deviation, minGrace), maxGrace)

@@ -52,6 +52,10 @@ func TestGraceFollowsWhatRequestsTake(t *testing.T) {
 		if len(g.sent) != 0 {
 			t.Errorf("%s: %d requests are still on the books", name, len(g.sent))
 		}
+		if g.hurryEnd(true); g.samples > 0 && (g.length() < endGrace || g.length() > minGrace || g.length() > max(endGrace, g.mean)) {
+			t.Errorf("%s: in the end the grace is %s, a request takes %s in the mean", name, g.length(), g.mean)
+		}
+		g.hurryEnd(false)
 		if g.hurry(false); c.hurried && g.length() == minGrace {
 			t.Errorf("%s: it stays short when things go on", name)
 		}
@@ -70,7 +74,7 @@ func TestGraceIsATransfersOwn(t *testing.T) {
 		transfers[0].grace.sample(time.Millisecond)
 	}
 	for i, want := range []time.Duration{minGrace, firstGrace, minGrace} {
-		impl, err := transfers[i%2].file.OpenTorrent(t.Context(), nil, metainfo.Hash{})
+		impl, err := transfers[i%2].file.OpenTorrent(t.Context(), &metainfo.Info{}, metainfo.Hash{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -122,8 +122,10 @@ func (t *transfer) close() {
 // fetch downloads all pieces.
 func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 	t.t.DownloadAll()
-	tick := time.NewTicker(progressPeriod)
+	tick, look := time.NewTicker(progressPeriod), time.NewTicker(endPeriod)
 	defer tick.Stop()
+	defer look.Stop()
+	var end ending
 	idle := watchdog{since: time.Now()}
 	var flow flow
 	complete := t.t.Complete().On()
@@ -133,9 +135,14 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			update(t.progress())
 			t.announceNow()
 			return t.file.seal()
+		case <-look.C:
+			still := end.standsStill(t.arrived()) && len(t.file.missing(endPieces+1)) <= endPieces
+			if t.grace.hurryEnd(still); still {
+				t.nudge()
+			}
 		case now := <-tick.C:
 			update(t.progress())
-			received := t.counts.fromPeer.Load() + t.counts.fromSeeder.Load()
+			received := t.arrived()
 			ceased := flow.hasCeased(received, t.swarm.limits.download.rate.Load())
 			if t.grace.hurry(ceased); ceased {
 				t.nudge()
@@ -155,6 +162,9 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 		}
 	}
 }
+
+// arrived is how many bytes of blocks have come.
+func (t *transfer) arrived() int64 { return t.counts.fromPeer.Load() + t.counts.fromSeeder.Load() }
 
 // progress counts the bytes so far. At the end every received byte that is not
 // part of the artifact was wasted; before, blocks of unfinished pieces are

@@ -33,6 +33,31 @@ func (f *flow) hasCeased(received, limit int64) bool {
 	return ceased
 }
 
+// Of a transfer's end: how often it is looked at, with how many missing pieces it has
+// begun, and after how many looks without a byte it stands still.
+const (
+	endPeriod = 250 * time.Millisecond
+	endPieces = 16
+	endLooks  = 2
+)
+
+// ending notices that a transfer which lacks only little stands still. Then it waits for
+// a neighbour that lost packets, often for seconds, while others have the pieces and
+// nothing to do.
+type ending struct {
+	received int64 // bytes at the last look
+	looks    int   // without a byte
+}
+
+func (e *ending) standsStill(received int64) bool {
+	if received != e.received {
+		*e = ending{received: received}
+		return false
+	}
+	e.looks++
+	return e.looks >= endLooks
+}
+
 // maxNudged is how many missing pieces a nudge names: some that any neighbour has.
 const maxNudged = 64
 

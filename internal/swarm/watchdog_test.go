@@ -48,6 +48,19 @@ func TestFlowComesDownToALimit(t *testing.T) {
 	}
 }
 
+// In the end a transfer stands still when nothing at all comes.
+func TestEndingStandsStill(t *testing.T) {
+	var e ending
+	for i, c := range []struct {
+		received int64
+		still    bool
+	}{{0, false}, {0, true}, {1, false}, {1, false}, {1, true}, {1, true}, {2, false}, {2, false}, {2, true}} {
+		if got := e.standsStill(c.received); got != c.still {
+			t.Errorf("look %d, %d bytes: stands still: %v, want %v", i, c.received, got, c.still)
+		}
+	}
+}
+
 func TestWatchdog(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 	w := watchdog{since: at(0)}
