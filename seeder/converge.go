@@ -99,9 +99,10 @@ func (b *books) isThere(h *host, now time.Time) bool {
 }
 
 // lingers reports whether a host that the deploy is for may still go live by an earlier
-// one.
+// one. One that has taken longer than any may is not waited for.
 func (b *books) lingers(d *deploy, h *host, now time.Time) bool {
-	return h.lingers[d.Manifest.App] && b.isThere(h, now)
+	since, does := h.lingers[d.Manifest.App]
+	return does && now.Before(since.Add(b.pace.deadline)) && b.isThere(h, now)
 }
 
 // expect looks which hosts may still go live by the order that they have, before they are
@@ -109,8 +110,8 @@ func (b *books) lingers(d *deploy, h *host, now time.Time) bool {
 func (b *books) expect(d *deploy, now time.Time) {
 	app := d.Manifest.App
 	for _, h := range b.fleet.hosts {
-		if old := h.orders[app]; old != nil && old.mayLinger(h) && b.newestFor(h, app) == d {
-			h.lingers[app] = true
+		if old := h.orders[app]; old != nil && old != d && old.mayLinger(h) && b.newestFor(h, app) == d {
+			h.lingers[app] = now
 			b.admit(d, h, now)
 		}
 	}

@@ -79,9 +79,9 @@ func (d *deploy) mayLinger(h *host) bool {
 	if !d.lets(h) {
 		return false
 	}
-	if j, said := h.jobs[d.Manifest.App]; said && j.Deploy == d.ID {
+	r := d.rows[h.Name]
+	if j, said := h.jobs[d.Manifest.App]; said && j.Deploy == d.ID && (r == nil || j.Attempt >= r.Attempt) {
 		return !j.Phase.Ended()
 	}
-	r := d.rows[h.Name]
 	return r != nil && !r.Phase.Ended()
 }

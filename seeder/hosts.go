@@ -31,9 +31,9 @@ type host struct {
 	orders map[string]*deploy           // by app
 	jobs   map[string]control.JobReport // by app: its last word on its order, in this life of the seeder
 	leave  map[string]leave             // by app: to go live outside a deploy's own course
-	// lingers has the apps for which the host may still go live by an earlier order than
-	// the one that it has: it has not spoken of that one yet, or a hook keeps it.
-	lingers map[string]bool
+	// lingers has the apps for which the host may still go live by another order than the
+	// one that it has, and since when: it has not spoken of that one yet, or a hook keeps it.
+	lingers map[string]time.Time
 	staged  map[string][]string  // by app: versions that can go live without a byte moved
 	since   map[string]time.Time // by app: when it was first said to run what it runs
 	list    []control.Order      // the same, as the host is told; replaced, never changed
@@ -79,12 +79,31 @@ func loadFleet(e *env) (*fleet, error) {
 	return f, nil
 }
 
+// settle takes down for which apps a host goes live by another order than it has, by all
+// that it is at. Beside a hook of before it speaks of its order too, which waits for that.
+func (h *host) settle(jobs []control.JobReport, now time.Time) {
+	for app, d := range h.orders {
+		spoke, hook := false, false
+		for _, j := range jobs {
+			spoke = spoke || j.App == app && j.Deploy == d.ID
+			hook = hook || j.App == app && j.Deploy != d.ID && j.Phase == release.Activating
+		}
+		switch {
+		case hook && h.lingers[app].IsZero():
+			h.lingers[app] = now
+		case hook:
+		case spoke:
+			delete(h.lingers, app)
+		}
+	}
+}
+
 func newHost(name string) *host {
 	// Documents show what is empty as empty, and not as null.
 	empty := control.Host{Name: name, Labels: release.Labels{}, Apps: []string{}, Running: map[string]string{}}
 	return &host{
 		Host: empty, orders: map[string]*deploy{}, jobs: map[string]control.JobReport{},
-		leave: map[string]leave{}, lingers: map[string]bool{}, since: map[string]time.Time{}, watch: newWatch(1),
+		leave: map[string]leave{}, lingers: map[string]time.Time{}, since: map[string]time.Time{}, watch: newWatch(1),
 	}
 }
 

@@ -184,11 +184,10 @@ func TestLeaveAfterARestart(t *testing.T) {
 // a retry has them do takes them down once more.
 func TestLateHostsThatFailedWaitForLeave(t *testing.T) {
 	d, second := lateOnes(t)
-	failed := control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}
-	d.tells("late0", second, failed, "2")
+	d.tells("late0", second, hookFails, "2")
 	d.pass(time.Second)
 	d.wantGoals("h00 late0 late1")
-	d.tells("late1", second, failed, "2")
+	d.tells("late1", second, hookFails, "2")
 	d.must(second.ID, control.Steer{Verb: control.VerbRetry})
 	d.wantGoals("h00")
 	for _, name := range []string{"late0", "late1"} {
@@ -250,30 +249,4 @@ func TestFallbackCountsHooksThatItDoesNotSee(t *testing.T) {
 	d.wantGoals("h02 h03")
 	d.tells("h03", back, control.JobReport{Phase: release.Active}, "1")
 	d.wantGoals("h00 h02 h03")
-}
-
-// TestFallbackWaitsForLateHooks: the hook of a host that came late goes on while the fleet
-// goes back.
-func TestFallbackWaitsForLateHooks(t *testing.T) {
-	d := fleetOf(t, 2)
-	d.pass(d.pace.hold())
-	second, err := d.goesBackAs(release.Rollout{HostsAtOnce: 1}, time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.join("late", nil)
-	d.tells("late", second, control.JobReport{Phase: release.Activating}, "2")
-	for _, name := range second.Hosts {
-		d.tells(name, second, control.JobReport{Phase: release.Staged}, "1")
-	}
-	d.tells("h00", second, control.JobReport{Phase: release.Failed, Reason: "hook", Hook: &control.HookResult{Exit: 1}}, "2")
-	s := d.wantPhase(second.ID, release.DeployFailed)
-	back := d.deploys.byID[s.Fallback]
-	d.wantGoals("")
-	d.tells("late", second, control.JobReport{Phase: release.Activating}, "2")
-	d.pass(time.Second)
-	d.wantGoals("")
-	d.tells("late", back, control.JobReport{Phase: release.Staged}, "2")
-	d.pass(time.Second)
-	d.wantGoals("h00")
 }

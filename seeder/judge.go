@@ -18,6 +18,7 @@ func (b *books) judge(d *deploy, now time.Time) {
 	d.judged, d.stale = now, false
 	stands := d.stands()
 	for i, name := range d.Hosts {
+		stands[i].Told = i < len(d.may) && d.may[i]
 		if h := b.fleet.hosts[name]; h != nil {
 			stands[i].Heard, stands[i].Gone, stands[i].Spared = h.LastSeen, h.member == control.HostFailed, b.fleet.silentFrom(h, now)
 			stands[i].Lingers = b.lingers(d, h, now)
@@ -118,7 +119,7 @@ func (b *books) fallBack(d *deploy, told []bool, reason string, now time.Time) {
 		if h == nil { // forgotten
 			continue
 		}
-		about := i < len(told) && told[i] && !r.Shown().Phase.Ended()
+		about := i < len(told) && told[i] && r.Phase >= release.Staged && !r.Shown().Phase.Ended()
 		if about {
 			h.leave[d.Manifest.App] = leave{d.ID, now}
 		}
@@ -158,7 +159,7 @@ func (b *books) recordFallback(d, next *deploy) {
 }
 
 func wentBack(to *deploy) string {
-	return fmt.Sprintf("hosts that went live go back to %s by %s", to.Manifest.Version, to.ID)
+	return fmt.Sprintf("hosts that went live, or were about to, go back to %s by %s", to.Manifest.Version, to.ID)
 }
 
 // stands are the hosts that a deploy counts, as far as its rows tell.

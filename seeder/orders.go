@@ -70,7 +70,7 @@ func (b *books) assign(h *host, app string, now time.Time) (moved bool, err erro
 			return false, err
 		}
 		if old != nil && old.mayLinger(h) {
-			h.lingers[app] = true
+			h.lingers[app] = now
 		}
 		d.orders++
 		h.orders[app] = d

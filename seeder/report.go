@@ -46,9 +46,11 @@ func (b *books) report(r control.Report, now time.Time) (control.Receipt, error)
 		h.anew = false
 		b.review(h, r.Jobs, now)
 	}
+	h.settle(r.Jobs, now) // first: what follows gives places away
 	for _, j := range r.Jobs {
 		b.job(h, j, now)
 	}
+	h.settle(r.Jobs, now) // its order may be what it told of
 	return receipt, nil
 }
 
@@ -58,12 +60,8 @@ func (b *books) job(h *host, j control.JobReport, now time.Time) {
 	if d == nil || d.Manifest.App != j.App || d.Manifest.Version != j.Version {
 		return
 	}
-	switch has := h.orders[j.App]; {
-	case has == d:
+	if h.orders[j.App] == d {
 		h.jobs[j.App] = shorten(j, 0)
-		delete(h.lingers, j.App)
-	case has != nil && j.Phase == release.Activating:
-		h.lingers[j.App] = true
 	}
 	if d.rows == nil && (b.wentLive(d, h, j) || d.open[h.Name] && j.Phase.Ended()) {
 		if err := b.deploys.wake(d); err != nil {

@@ -161,6 +161,7 @@ func (b *books) turn(d *deploy, change func(), now time.Time) error {
 	b.deploys.note(d, now)
 	if ended {
 		d.sample = b.deploys.sent(d.Manifest.InfoHash)
+		b.expect(d, now)
 	}
 	b.judge(d, now)
 	b.assignApp(d.Manifest.App, now) // of a deploy that had ended, hosts may have had another

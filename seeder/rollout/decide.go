@@ -27,9 +27,9 @@ func Decide(p Program, c Course, since time.Time, stands []Stand, now time.Time)
 	switch {
 	case t.ended(p):
 		o.end(t, allowed)
-		o.Fallback = o.Phase == release.DeployFailed && over && p.OnFailure == release.OnFailureRollback && t.live > 0
+		o.Fallback = o.Phase == release.DeployFailed && over && p.OnFailure == release.OnFailureRollback
 	case over && p.OnFailure == release.OnFailureRollback:
-		o.Phase, o.Reason, o.Fallback, o.Hold = release.DeployFailed, t.failures(), t.live > 0, HoldFailures
+		o.Phase, o.Reason, o.Fallback, o.Hold = release.DeployFailed, t.failures(), true, HoldFailures
 	case over && o.Hold == HoldNone:
 		o.Hold = HoldFailures
 		fallthrough
@@ -112,7 +112,7 @@ func (o *Outcome) deadline(p Program, s Stand, may bool, since time.Time) time.T
 	switch {
 	case may && s.Let.IsZero(): // it is told just now
 		return time.Time{}
-	case may:
+	case may || s.Verdict != "" && !s.Let.IsZero(): // the verdict took its place: it had its hour all the same
 		return later(later(s.Let, o.Began).Add(p.Limit), since.Add(p.Grace))
 	case s.Phase >= release.Staged:
 		return time.Time{}

@@ -8,8 +8,8 @@ import (
 
 // headcount is how many of a deploy's hosts stand where.
 type headcount struct {
-	all, active, failed, staged, live int
-	first                             string // of those that failed, and why
+	all, active, failed, staged int
+	first                       string // of those that failed, and why
 }
 
 // Failed is how many of the hosts that count have failed.
@@ -18,9 +18,6 @@ func Failed(stands []Stand) int { return count(stands).failed }
 func count(stands []Stand) headcount {
 	t := headcount{all: len(stands)}
 	for _, s := range stands {
-		if s.Live {
-			t.live++
-		}
 		if s.Forgotten {
 			t.all--
 			continue

@@ -21,7 +21,7 @@ type Program struct {
 	Grace    time.Duration // of silence
 	Knock    time.Duration // from the deploy's begin, or a retry: nobody becomes unreachable in it, a host may answer the order
 	Limit    time.Duration // for a host to fetch, and again to go live
-	Aside    int           // hosts outside the count that go live now: they take places of hosts_at_once too
+	Aside    int           // hosts outside the count that go live now, or may by an earlier order: they take places of hosts_at_once too
 	// Onward is a way back from a deploy that failed: failures do not stop it.
 	Onward bool
 }
@@ -72,6 +72,7 @@ type Stand struct {
 	Row
 	Heard time.Time // when the host was last known to be there
 	Gone  bool      // gossip calls it failed
+	Told  bool      // it may go live by what was decided last
 	// Lingers says that an earlier order lets it go live, and that it may be at that still.
 	Lingers bool
 	// Spared is when its silence begins to count, where it could not be heard before.
@@ -94,5 +95,5 @@ type Outcome struct {
 	Quiet    []string // for each stand
 	May      []bool   // for each stand: it may go live
 	All      bool     // every host has had its turn to
-	Fallback bool     // the deploy failed, and who went live is to go back
+	Fallback bool     // the deploy failed, and who went live, or may have, is to go back
 }

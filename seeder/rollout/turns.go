@@ -28,15 +28,16 @@ func Turns(zones []string) []int {
 // TurnsBack is the order in which hosts go back, by their rows in the deploy that
 // failed. Those whose hook or check still runs are first: they serve nobody, whatever
 // else is decided, so they have to be among those that are down at once. Then come those
-// that failed, which are down too, and then those that serve.
+// that failed, which are down too, and those that were told and may be; then those that
+// serve.
 func TurnsBack(zones []string, rows []Row) []int {
 	turns := Turns(zones)
 	slices.SortStableFunc(turns, func(a, b int) int { return cmp.Compare(rows[a].serves(), rows[b].serves()) })
 	return turns
 }
 
-// serves is how far a host that went live is from serving: 0 is at it, 1 has failed to,
-// 2 serves.
+// serves is how far a host that went live is from serving: 0 is at it, 1 has failed to, or
+// was only told, 2 serves.
 func (r Row) serves() int {
 	switch {
 	case r.Begun && !r.Phase.Ended():
@@ -71,7 +72,7 @@ func Permitted(p Program, c Course, stands []Stand) []bool {
 			// It has had its turn, or missed it: with a bound it may not take that as soon
 			// as it is back, when others of its rack are too, or have its place.
 			may[i] = p.HostsAtOnce == 0 || s.Phase.Ended()
-		case p.HostsAtOnce == 0 || own == 1 && busy < p.HostsAtOnce || busy+lingering < p.HostsAtOnce:
+		case p.HostsAtOnce == 0 || (own == 1 || s.Told) && busy < p.HostsAtOnce || busy+lingering < p.HostsAtOnce:
 			may[i] = true
 			busy++
 			lingering -= own
@@ -88,10 +89,18 @@ func (s Stand) lingering() int {
 	return 0
 }
 
+// told is 1 of a host that may go live by what was decided last, else 0.
+func (s Stand) told() int {
+	if s.Told {
+		return 1
+	}
+	return 0
+}
+
 // queue is the order in which the first hosts of all turns get a place among those
-// that go live at once. Who was told last is first: it has begun, or is about to,
-// since one that was told before has fallen silent, and may be back by now. Then come
-// those that are down already, by an earlier order.
+// that go live at once. Who has one keeps it. Then who was told last is first: one that
+// was told before has fallen silent, and may be back by now. Then come those that are
+// down already, by an earlier order.
 func (p Program) queue(first int, stands []Stand) []int {
 	queue := p.Turns[:first]
 	if p.HostsAtOnce == 0 {
@@ -99,7 +108,8 @@ func (p Program) queue(first int, stands []Stand) []int {
 	}
 	queue = slices.Clone(queue)
 	slices.SortStableFunc(queue, func(a, b int) int {
-		return cmp.Or(stands[b].Let.Compare(stands[a].Let), cmp.Compare(stands[b].lingering(), stands[a].lingering()))
+		a, b = b, a // what is most is first
+		return cmp.Or(stands[a].told()-stands[b].told(), stands[a].Let.Compare(stands[b].Let), stands[a].lingering()-stands[b].lingering())
 	})
 	return queue
 }
