@@ -199,7 +199,7 @@ func callerName(r *http.Request) string {
 }
 
 func (a *api) appStatus(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return ask(r.Context(), a.ledger, func(b *books, _ time.Time) (control.AppStatus, error) { return b.app(r.PathValue("app")) })
+	return ask(r.Context(), a.ledger, func(b *books, now time.Time) (control.AppStatus, error) { return b.app(r.PathValue("app"), now) })
 }
 
 func (a *api) forget(_ http.ResponseWriter, r *http.Request) (any, error) {

@@ -208,6 +208,23 @@ func (b *books) late(d *deploy) (all []*host) {
 	return all
 }
 
+// lateAgain are the late hosts that a retry had try again, and whose end it waits for, as
+// long as any host may take.
+func (b *books) lateAgain(d *deploy, now time.Time) (names []string) {
+	if !now.Before(d.Course.Began.Add(b.pace.deadline)) {
+		return nil
+	}
+	for _, h := range b.late(d) {
+		r := d.rows[h.Name]
+		ended := r.Phase.Ended() || d.Rollout.FetchOnly && r.Phase == release.Staged
+		if r.Attempt > 0 && !ended && b.isThere(h, now) {
+			names = append(names, h.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // takeBack takes leave back from hosts that have not begun, as far as is known, where
 // more than may go live at once: one of the deploy's own course that had begun is back.
 func (b *books) takeBack(d *deploy, aside int, now time.Time) {

@@ -8,7 +8,7 @@ import (
 )
 
 // app is who runs what of an app, and why not what is wanted.
-func (b *books) app(name string) (control.AppStatus, error) {
+func (b *books) app(name string, now time.Time) (control.AppStatus, error) {
 	s := control.AppStatus{App: name, Hosts: []control.AppHost{}}
 	for _, h := range b.fleet.sorted() {
 		d, version := h.orders[name], h.Running[name]
@@ -21,8 +21,10 @@ func (b *books) app(name string) (control.AppStatus, error) {
 		}
 		if d != nil && !d.Rollout.FetchOnly {
 			a.Wanted, a.Deploy = d.Manifest.Version, d.ID
-			if j, said := h.jobs[name]; a.Wanted != version || said && j.Deploy == d.ID && (j.Phase == release.Failed || j.Reason != "") {
-				a.Drift = b.drift(h, d)
+			j, said := h.jobs[name]
+			unwell := said && j.Deploy == d.ID && (j.Phase != release.Active || j.Reason != "") // its link is set before its hook runs
+			if a.Wanted != version || unwell {
+				a.Drift = b.drift(h, d, now)
 			}
 		}
 		s.Hosts = append(s.Hosts, a)
@@ -36,7 +38,7 @@ func (b *books) app(name string) (control.AppStatus, error) {
 }
 
 // drift says why a host does not run what it should.
-func (b *books) drift(h *host, d *deploy) string {
+func (b *books) drift(h *host, d *deploy, now time.Time) string {
 	j, said := h.jobs[d.Manifest.App]
 	said = said && j.Deploy == d.ID
 	switch {
@@ -46,6 +48,8 @@ func (b *books) drift(h *host, d *deploy) string {
 		return "its agent was stopped, last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
 	case h.State != control.HostAlive:
 		return "not reachable: last heard at " + h.LastSeen.UTC().Format(time.RFC3339)
+	case b.lingers(d, h, now):
+		return "its hook of an earlier deploy may still run"
 	case said && j.Phase == release.Active && j.Reason != "":
 		return j.Reason // it was, and has found out since that there is more to say
 	case said && j.Reason != "":

@@ -37,7 +37,7 @@ func TestDriftIsWhatTheHostSays(t *testing.T) {
 		if _, err := d.report(r, d.now); err != nil {
 			t.Fatal(err)
 		}
-		app, err := d.app("web")
+		app, err := d.app("web", d.now)
 		if err != nil || app.Hosts[1].Drift != test.drift {
 			t.Errorf("%s, %q: drift is %q, want %q (%v)", test.phase, test.reason, app.Hosts[1].Drift, test.drift, err)
 		}

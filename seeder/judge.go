@@ -25,7 +25,7 @@ func (b *books) judge(d *deploy, now time.Time) {
 		}
 	}
 	p := d.program
-	p.Aside = b.aside(d, now)
+	p.Aside, p.Late = b.aside(d, now), b.lateAgain(d, now)
 	o := rollout.Decide(p, d.Course, b.started, stands, now)
 	if b.fleet.hearing.excuses(b.pace, now) {
 		o.Waits = b.fleet.hearing.waits()

@@ -100,6 +100,10 @@ func (b *books) newestFor(h *host, app string) *deploy {
 func (b *books) admit(d *deploy, h *host, now time.Time) {
 	if r := d.rows[h.Name]; r != nil {
 		r.Zone = cmp.Or(r.Zone, h.Labels[zoneLabel])
+		if r.Forgotten { // and is back: it is one that was off
+			*r = rollout.Row{HostStatus: control.HostStatus{Name: r.Name, Zone: r.Zone, Attempt: r.Attempt}, Verdict: r.Reason}
+			b.deploys.note(d, now)
+		}
 		return
 	}
 	d.rows[h.Name] = &rollout.Row{HostStatus: control.HostStatus{Name: h.Name, Zone: h.Labels[zoneLabel], Late: true}}

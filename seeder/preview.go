@@ -44,7 +44,7 @@ func (b *books) preview(req control.PlanDeploy, now time.Time) (control.DeployPl
 		h.Wave = wave[name]
 		p.Hosts = append(p.Hosts, h)
 		p.Bytes += h.Bytes
-		p.Changes = p.Changes || h.Running != r.Version
+		p.Changes = p.Changes || h.Running != r.Version && (h.Refuses == "" || h.State == control.HostFailed) // who is off does it later
 	}
 	slices.SortStableFunc(p.Hosts, func(a, b control.PlannedHost) int { return cmp.Compare(a.Wave, b.Wave) })
 	p.Same, p.Running = b.rivals(r, req.CreateDeploy, selector, hosts, now)

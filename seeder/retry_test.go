@@ -17,7 +17,7 @@ func TestRetryOfALateHost(t *testing.T) {
 	d.pass(time.Second)
 	d.tells("late", first, control.JobReport{Phase: release.Failed, Reason: "hook"}, "")
 	d.must(first.ID, control.Steer{Verb: control.VerbRetry})
-	d.wantPhase(first.ID, release.DeploySucceeded)
+	d.wantPhase(first.ID, release.DeployRunning)
 	if o := d.fleet.hosts["late"].list[0]; o.Attempt != 1 {
 		t.Fatalf("the late host is told %+v", o)
 	}
@@ -28,6 +28,7 @@ func TestRetryOfALateHost(t *testing.T) {
 	if r := hostRow(d.shown(first.ID), "late"); r.Phase != release.Active {
 		t.Errorf("it is %s", r.Phase)
 	}
+	d.wantPhase(first.ID, release.DeploySucceeded)
 }
 
 // TestRetryOfNothing changes nothing.

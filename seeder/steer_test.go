@@ -215,7 +215,7 @@ func TestHostsCatchUpAFewAtATime(t *testing.T) {
 			t.Fatalf("%d hosts catch up at once, in round %d", more, rounds)
 		}
 	}
-	app, err := d.app("web")
+	app, err := d.app("web", d.now)
 	if err != nil || len(app.Hosts) != late+1 || app.Hosts[5].Drift != "" {
 		t.Errorf("who runs what: %+v, %v", app, err)
 	}
@@ -254,7 +254,7 @@ func TestRowsFollowAfterTheEnd(t *testing.T) {
 	if r := hostRow(s, "h1"); r.Phase != release.Failed || !strings.Contains(r.Reason, "status 9") {
 		t.Errorf("its row: %+v", r)
 	}
-	app, err := d.app("web")
+	app, err := d.app("web", d.now)
 	if err != nil || !strings.Contains(app.Hosts[1].Drift, "status 9") {
 		t.Errorf("who runs what: %+v, %v", app, err)
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"crow/internal/control"
+	"crow/internal/release"
 )
 
 // pause, resume, abort and retry are the commands that change the course of a
@@ -59,11 +61,43 @@ func (a *app) steering(verb control.Verb, usage string, flags ...cli.Flag) *cli.
 				return fmt.Errorf("%s %s: %w", verb, name, err)
 			}
 			if cmd.Bool("wait") {
-				return s.followDeploy(ctx, c, s.newPrinter(), st, timeout)
+				late := triesAgainLate(st)
+				if err := s.followDeploy(ctx, c, s.newPrinter(), st, timeout); err != nil || len(late) == 0 {
+					return err
+				}
+				return lateResult(ctx, c, st.Deploy, late)
 			}
 			return s.writeSteered(st, time.Now())
 		}),
 	}
+}
+
+// triesAgainLate are the hosts outside the count that a retry had try again.
+func triesAgainLate(st control.DeployStatus) (names []string) {
+	for _, h := range st.Hosts {
+		if h.Late && h.Attempt > 0 && !h.Phase.Ended() {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
+// lateResult is an error if one of these hosts has failed again: the deploy does not count
+// them, but who has them try again asks for them.
+func lateResult(ctx context.Context, c *control.Client, deploy string, late []string) error {
+	st, err := c.Status(ctx, deploy, 0, 0)
+	if err != nil {
+		return err
+	}
+	for _, h := range st.Hosts {
+		if slices.Contains(late, h.Name) && h.Phase == release.Failed {
+			return &fault{
+				kind: deployFailed, hint: "crow status " + st.Deploy,
+				text: fmt.Sprintf("%s, which joined deploy %s late, failed again: %s", h.Name, st.Deploy, release.Printable(h.Reason)),
+			}
+		}
+	}
+	return nil
 }
 
 // writeSteered tells what is now so.

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"crow/internal/release"
@@ -85,7 +86,8 @@ func (o *Outcome) advance(p Program, stands []Stand, t headcount, now time.Time)
 		}
 		next := o.WaveEnded.Add(time.Duration(p.WavePause))
 		if o.Wave == len(p.WaveEnds) {
-			return // all have ended: headcount.ended has seen that
+			o.Waits = "hosts that joined late to try again: " + strings.Join(p.Late, ", ") // all that count have ended
+			return
 		}
 		if now.Before(next) {
 			o.Waits = "the pause before wave " + fmt.Sprintf("%d of %d, until %s", o.Wave+1, len(p.WaveEnds), next.UTC().Format(time.RFC3339))

@@ -42,7 +42,7 @@ func (t headcount) ended(p Program) bool {
 	if p.FetchOnly {
 		done += t.staged
 	}
-	return done == t.all
+	return done == t.all && len(p.Late) == 0
 }
 
 func (t headcount) failures() string {

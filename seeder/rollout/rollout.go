@@ -22,6 +22,8 @@ type Program struct {
 	Knock    time.Duration // from the deploy's begin, or a retry: nobody becomes unreachable in it, a host may answer the order
 	Limit    time.Duration // for a host to fetch, and again to go live
 	Aside    int           // hosts outside the count that go live now, or may by an earlier order: they take places of hosts_at_once too
+	// Late are hosts outside the count that were told to try again, and have not ended.
+	Late []string
 	// Onward is a way back from a deploy that failed: failures do not stop it.
 	Onward bool
 }
