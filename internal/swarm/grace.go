@@ -95,15 +95,21 @@ func (g *grace) hurry(on bool) { g.hurried.Store(on) }
 // the mean: where uploaders are slow they would only be moved about.
 func (g *grace) hurryEnd(on bool) { g.ends.Store(on) }
 
-// length is how long the grace is. The first few requests count for as much as they
-// are of those that it takes to judge.
+// length is how long the grace is.
 func (g *grace) length() time.Duration {
-	switch {
-	case g.ends.Load() && g.samples > 0:
-		return min(max(g.mean, endGrace), minGrace)
-	case g.hurried.Load():
-		return minGrace
+	length := g.usual()
+	if g.hurried.Load() {
+		length = minGrace
 	}
+	if g.ends.Load() && g.samples > 0 {
+		length = min(length, max(g.mean, endGrace))
+	}
+	return length
+}
+
+// usual is the grace while things go on. The first few requests count for as much as they
+// are of those that it takes to judge.
+func (g *grace) usual() time.Duration {
 	measured := min(max(g.mean+graceDeviations*g.deviation, minGrace), maxGrace)
 	n := time.Duration(min(g.samples, graceSamples))
 	return (n*measured + (graceSamples-n)*firstGrace) / graceSamples

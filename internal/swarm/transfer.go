@@ -136,7 +136,8 @@ func (t *transfer) fetch(ctx context.Context, update func(Progress)) error {
 			t.announceNow()
 			return t.file.seal()
 		case <-look.C:
-			still := end.standsStill(t.arrived()) && len(t.file.missing(endPieces+1)) <= endPieces
+			// Under a limit nothing may come for a while, and all is well.
+			still := end.standsStill(t.arrived()) && t.swarm.limits.download.rate.Load() == 0 && len(t.file.missing(endPieces+1)) <= endPieces
 			if t.grace.hurryEnd(still); still {
 				t.nudge()
 			}
