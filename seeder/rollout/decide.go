@@ -26,11 +26,13 @@ func Decide(p Program, c Course, since time.Time, stands []Stand, now time.Time)
 	allowed, stops := p.Stops(len(stands))
 	over := stops && t.failed > max(allowed, o.Forgiven)
 	switch {
-	case t.ended(p):
+	case t.ended(p) && !o.waitsForLate(p):
 		o.end(t, allowed)
 		o.Fallback = o.Phase == release.DeployFailed && over && p.OnFailure == release.OnFailureRollback
 	case over && p.OnFailure == release.OnFailureRollback:
 		o.Phase, o.Reason, o.Fallback, o.Hold = release.DeployFailed, t.failures(), true, HoldFailures
+	case t.ended(p):
+		o.Phase, o.Waits = release.DeployRunning, "hosts that joined late to try again: "+strings.Join(p.Late, ", ")
 	case over && o.Hold == HoldNone:
 		o.Hold = HoldFailures
 		fallthrough
@@ -43,6 +45,12 @@ func Decide(p Program, c Course, since time.Time, stands []Stand, now time.Time)
 	o.May = Permitted(p, o.Course, stands)
 	o.All = HadTurns(p, o.Course, stands, o.May)
 	return o
+}
+
+// waitsForLate reports whether hosts outside the count are still to try again, and may:
+// while the deploy is held, or has not let everybody go, they could not end.
+func (o *Outcome) waitsForLate(p Program) bool {
+	return len(p.Late) > 0 && o.Hold == HoldNone && (p.FetchOnly || o.Wave == len(p.WaveEnds))
 }
 
 func (o *Outcome) end(t headcount, allowed int) {
@@ -86,8 +94,7 @@ func (o *Outcome) advance(p Program, stands []Stand, t headcount, now time.Time)
 		}
 		next := o.WaveEnded.Add(time.Duration(p.WavePause))
 		if o.Wave == len(p.WaveEnds) {
-			o.Waits = "hosts that joined late to try again: " + strings.Join(p.Late, ", ") // all that count have ended
-			return
+			return // all have ended: headcount.ended has seen that
 		}
 		if now.Before(next) {
 			o.Waits = "the pause before wave " + fmt.Sprintf("%d of %d, until %s", o.Wave+1, len(p.WaveEnds), next.UTC().Format(time.RFC3339))

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +110,33 @@ func TestTimeToGoLive(t *testing.T) {
 		stands[1].Heard = now
 		if o := Decide(p, c, sinceT0, stands, now); o.Phase != want && o.Phase != release.DeployFailed {
 			t.Errorf("%s after it was told: %s (%s)", after, o.Phase, o.Reason)
+		}
+	}
+}
+
+// When all that count have ended a deploy waits for late hosts that try again, where they
+// can end.
+func TestLateHostsTryAgain(t *testing.T) {
+	for _, c := range []struct {
+		how   release.Rollout
+		hosts string
+		wave  int
+		hold  Hold
+		phase release.DeployPhase
+	}{
+		{release.Rollout{}, "aa", 1, HoldNone, release.DeployRunning},
+		{release.Rollout{}, "aX", 1, HoldNone, release.DeployRunning},
+		{release.Rollout{FetchOnly: true}, "ss", 0, HoldNone, release.DeployRunning},
+		{release.Rollout{Waves: halves}, "aX", 2, HoldNone, release.DeployRunning}, // over the limit, and nobody is left to be held
+		{release.Rollout{Waves: halves}, "xx", 0, HoldNone, release.DeployFailed},  // nobody was let go
+		{release.Rollout{Waves: halves}, "aX", 2, HoldFailures, release.DeployFailed},
+		{release.Rollout{OnFailure: release.OnFailureRollback}, "aX", 1, HoldNone, release.DeployFailed}, // that is more urgent
+	} {
+		p := testProgram(len(c.hosts), c.how)
+		p.Late = []string{"late"}
+		o := Decide(p, Course{Began: t0, Wave: c.wave, Hold: c.hold}, sinceT0, lineup(c.hosts), t0)
+		if o.Phase != c.phase || strings.Contains(o.Waits, "late") != (c.phase == release.DeployRunning) {
+			t.Errorf("%s in wave %d, held by %q: it is %s, and waits for %q; want %s", c.hosts, c.wave, c.hold, o.Phase, o.Waits, c.phase)
 		}
 	}
 }

@@ -36,13 +36,13 @@ func count(stands []Stand) headcount {
 	return t
 }
 
-// ended reports whether nothing is left to be done for any host.
+// ended reports whether nothing is left to be done for any host that counts.
 func (t headcount) ended(p Program) bool {
 	done := t.active + t.failed
 	if p.FetchOnly {
 		done += t.staged
 	}
-	return done == t.all && len(p.Late) == 0
+	return done == t.all
 }
 
 func (t headcount) failures() string {
